@@ -1,0 +1,43 @@
+# Two commands are enough: `make demo` and `make test`. Each needs only python3 with venv.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# --group of pip is 25.1 and later, so pip is brought up to date first.
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
+	@touch $@
+
+.PHONY: help install demo test lint format bench clean
+help:  ## What there is to make
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED)  ## The virtual environment, with everything in it
+
+demo: $(INSTALLED)  ## From nothing to answers: a server, a schema, songs, typed queries
+	$(BIN)/sqlkit demo
+
+test: $(INSTALLED)  ## The tests, on a PostgreSQL that they start (PYTEST_ARGS= for more)
+	$(BIN)/python -m pytest -n $${SQLKIT_TEST_PROCESSES:-2} $(PYTEST_ARGS)
+
+lint: $(INSTALLED)  ## ruff, mypy, pyright, sqlfluff, squawk
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/sqlfluff lint --disable-progress-bar sql migrations
+	$(BIN)/squawk --config squawk.toml $$(find migrations -name '*.sql' ! -name '*.rollback.sql')
+
+format: $(INSTALLED)  ## ruff's and sqlfluff's own mending
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(INSTALLED)  ## The benchmarks (ratios in one run)
+	$(BIN)/python -m benchmarks
+
+clean:  ## Away with the virtual environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

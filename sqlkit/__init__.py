@@ -1,0 +1,1 @@
+"""SQL in files, contracts in Python, proof from PostgreSQL."""

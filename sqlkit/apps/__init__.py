@@ -1,0 +1,1 @@
+"""The five applications whose data layers run on sqlkit, one module each."""
