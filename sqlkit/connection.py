@@ -1,18 +1,26 @@
 """What sqlkit remembers of a connection, and the connections that its pools lend.
 
-A pooled connection is a plain psycopg connection that notices one thing: whether somebody ran SQL on it that is not
-sqlkit's (``touched``), for only then is there session state to put back, and a search path to ask for.
-Everything here is in memory; nothing sends a byte.
+A pooled connection is a plain psycopg connection that notices whether somebody ran SQL on it that is not
+sqlkit's (``touched``), for only then is there session state to put back, and a search path to ask for. It
+also lets a bound view's settings ride along with each BEGIN, whoever begins.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
+from psycopg import generators, pq
+from psycopg._connection_base import BaseConnection
+from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
+from psycopg.errors import error_from_result
 
-__all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "memory_of"]
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn, PGresult
+
+__all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "memory_of", "send"]
 
 
 class OpenStream(Protocol):
@@ -26,12 +34,31 @@ class OpenStream(Protocol):
 class Memory:
     """What sqlkit remembers of one connection.
 
-    ``prepared`` maps (search path, text) to what the server said of the statement, ``touched`` says that raw SQL ran
-    since the connection was lent, ``stream`` is the stream that is open on it, ``path`` the search path where the
-    server does not report it, ``adapters`` psycopg's adapters with the types of this database.
+    ``prepared`` maps (search path, text) to what the server said of the statement, ``touched`` says that
+    raw SQL ran since the connection was lent, ``stream`` is the stream that is open on it, ``path`` the
+    search path where the server does not report it, ``adapters`` psycopg's adapters with the types of this
+    database.
+
+    The pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets),
+    ``committed`` says that psycopg sent a COMMIT since the connection was lent, ``returned`` when it last
+    came back (on the monotonic clock), ``readable`` tells, without waiting, whether the socket has
+    something to say.
     """
 
-    __slots__ = ("adapters", "batches", "path", "prepared", "serial", "stream", "touched", "types")
+    __slots__ = (
+        "adapters",
+        "batches",
+        "begins",
+        "committed",
+        "path",
+        "prepared",
+        "readable",
+        "returned",
+        "serial",
+        "stream",
+        "touched",
+        "types",
+    )
 
     def __init__(self) -> None:
         self.prepared: dict[tuple[object, object], Any] = {}
@@ -42,18 +69,77 @@ class Memory:
         self.touched = False
         self.stream: Any = None
         self.path: bytes = b""
+        self.begins: bytes = b""
+        self.committed = False
+        self.returned = 0.0
+        self.readable: Callable[[], object] = bool
 
 
-def memory_of(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Memory:
+def memory_of(conn: BaseConnection[Any]) -> Memory:
     """Return what sqlkit remembers of a connection, from now on if nothing yet."""
     try:
-        memory: Memory = conn._sqlkit  # type: ignore[union-attr]
+        memory: Memory = conn._sqlkit  # type: ignore[attr-defined]
     except AttributeError:
-        memory = conn._sqlkit = Memory()  # type: ignore[union-attr]
+        memory = conn._sqlkit = Memory()  # type: ignore[attr-defined]
     return memory
 
 
-class PooledConnection(psycopg.Connection[Any]):
+def send(pgconn: PGconn, message: bytes) -> PQGen[list[PGresult]]:
+    """Send one simple-query message, of one statement or several; return the results, raise what is refused.
+
+    A generator for ``connection.wait``, so that it serves both colours.
+    """
+    pgconn.send_query(message)
+    results: list[PGresult] = yield from generators.execute(pgconn)
+    for result in results:
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            raise error_from_result(result, encoding=pgconn._encoding)
+    return results
+
+
+class _Noticing(BaseConnection[Any]):
+    """What both colours of pooled connections notice: BEGIN, COMMIT, DEALLOCATE ALL.
+
+    All that psycopg sends by itself passes through generators of its base class, which have no colour.
+    ``tests/test_database.py`` names those that are overridden, so that a psycopg without them fails there.
+    """
+
+    def _exec_command(
+        self, command: Any, result_format: pq.Format = pq.Format.TEXT
+    ) -> PQGen[PGresult | None]:
+        memory = memory_of(self)
+        if memory.begins and command is self._begin_statement:
+            return self._begin(command, memory.begins)
+        if command == b"COMMIT":
+            memory.committed = True
+        return super()._exec_command(command, result_format)
+
+    def _begin(self, command: bytes, settings: bytes) -> PQGen[PGresult | None]:
+        """BEGIN and what belongs to it, in one round trip."""
+        if self._pipeline:
+            yield from super()._exec_command(command)
+            return (yield from super()._exec_command(settings))
+        self._check_connection_ok()
+        results = yield from send(self.pgconn, command + b"; " + settings)
+        return results[0]
+
+    def _set_autocommit_gen(self, value: bool) -> PQGen[None]:
+        if value and memory_of(self).begins:
+            raise psycopg.ProgrammingError(
+                "autocommit on a connection of a bound view: its settings last for a transaction, so without"
+                " one they would be left out; use the Database itself for what cannot run in a transaction"
+            )
+        return super()._set_autocommit_gen(value)
+
+    def _deallocate(self, name: bytes | None) -> PQGen[None]:
+        if (
+            name is None
+        ):  # DEALLOCATE ALL, as psycopg sends it after a rollback, takes sqlkit's statements too
+            memory_of(self).prepared.clear()
+        return super()._deallocate(name)
+
+
+class PooledConnection(_Noticing, psycopg.Connection[Any]):
     """A psycopg connection of a sqlkit pool: notices when somebody runs SQL of their own on it."""
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
@@ -62,8 +148,8 @@ class PooledConnection(psycopg.Connection[Any]):
         return super().cursor(*args, **kwargs)
 
 
-class AsyncPooledConnection(psycopg.AsyncConnection[Any]):
-    """An asynchronous psycopg connection of a sqlkit pool: notices when somebody runs SQL of their own on it."""
+class AsyncPooledConnection(_Noticing, psycopg.AsyncConnection[Any]):
+    """An asynchronous connection of a sqlkit pool: notices when somebody runs SQL of their own on it."""
 
     def cursor(self, *args: Any, **kwargs: Any) -> Any:
         """Return a new cursor, as psycopg does, and note that raw SQL may run."""
