@@ -1,0 +1,74 @@
+"""What the tests share: one server for each process, and databases on it (see ``sqlkit.testing``).
+
+- ``server`` (session): the server; ``server.dsn_for(database)``, ``server.version``, ``server.create``, ``server.drop``.
+- ``dsn``: a new empty database, dropped afterwards.
+- ``conn``: a connection to a database with soleil's migrations, in a transaction that is rolled back.
+- ``soleil_dsn``: a clone of the migrated database, for tests that commit, dropped afterwards. Its tables are in the
+  schema ``soleil``, which the DSN's search path names, then ``extensions``.
+
+``SQLKIT_TEST_DSN`` names a standing server (a superuser's DSN), ``SQLKIT_TEST_BINDIR`` or ``--postgres-bindir`` the
+programs of the one that is started: ``--postgres-bindir=/usr/lib/postgresql/15/bin``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from sqlkit.testing import TestServer, dropped_afterwards, rolled_back, template
+
+ROOT = Path(__file__).parent.parent
+SOLEIL = "soleil"
+
+
+@pytest.fixture(scope="session")
+def server(sqlkit_server: TestServer) -> TestServer:
+    """Give the server of this test process."""
+    return sqlkit_server
+
+
+@pytest.fixture
+def dsn(sqlkit_empty_dsn: str) -> str:
+    """Give the DSN of a new empty database, dropped after the test."""
+    return sqlkit_empty_dsn
+
+
+def load_soleil(dsn: str) -> None:
+    """Apply soleil's migrations to a database, if there are any."""
+    from sqlkit.migrate import migrate
+
+    folder = ROOT / "migrations" / SOLEIL
+    if any(folder.glob("*.sql")):
+        migrate(dsn, folder, schema=SOLEIL)
+
+
+@pytest.fixture(scope="session")
+def soleil_template(server: TestServer) -> Iterator[str]:
+    """Give the name of a template database with soleil's migrations."""
+    with template(server, load_soleil, SOLEIL) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def soleil_shared_dsn(server: TestServer, soleil_template: str) -> Iterator[str]:
+    """Give the DSN of the one migrated database for tests that roll back."""
+    with dropped_afterwards(server, soleil_template, "shared") as database:
+        yield server.dsn_for(database, SOLEIL)
+
+
+@pytest.fixture
+def soleil_dsn(server: TestServer, soleil_template: str) -> Iterator[str]:
+    """Give the DSN of a clone of the migrated database, for a test that commits; dropped after the test."""
+    with dropped_afterwards(server, soleil_template, "clone") as database:
+        yield server.dsn_for(database, SOLEIL)
+
+
+@pytest.fixture
+def conn(soleil_shared_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection to a migrated database, in a transaction that is rolled back after the test."""
+    with rolled_back(soleil_shared_dsn) as connection:
+        yield connection
