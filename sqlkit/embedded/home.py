@@ -102,7 +102,7 @@ class Home:
         return self.folder / "keeping"
 
     def cluster_name(self) -> str:
-        """Return the name that marks the processes of this data directory, and of no other, not even of a copy."""
+        """Return the name that marks the processes of this data directory, and of no copy of it."""
         status = self.data.stat()
         return "sqlkit-" + hashlib.sha256(f"{status.st_dev}:{status.st_ino}".encode()).hexdigest()[:12]
 
@@ -139,7 +139,7 @@ class Home:
         )
 
     def settle(self, bindir: Path, account: Account, *, durable: bool, settings: Mapping[str, str]) -> None:
-        """Make the data directory, unless it is there, and write its settings; check that it fits the programs."""
+        """Make the data directory, unless it is there, check that it fits, and write its settings."""
         for half in self.folder.glob("data.*"):
             shutil.rmtree(half, ignore_errors=True)  # of a start that was killed in the middle
         if not self.data.exists():
@@ -149,7 +149,8 @@ class Home:
         if found != str(version.major):
             raise EmbeddedError(
                 f"{self.data}: made by PostgreSQL {found}, and {bindir} is {version}: "
-                f"give the programs of {found} (bindir=, SQLKIT_POSTGRES_BINDIR), dump and restore, or name another folder"
+                f"give the programs of {found} (bindir=, SQLKIT_POSTGRES_BINDIR), dump and restore, "
+                "or name another folder"
             )
         chosen = BASE_SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings)
         file = self.data / SETTINGS_FILE
@@ -157,7 +158,7 @@ class Home:
         account.own(file)
 
     def initialise(self, bindir: Path, account: Account, *, durable: bool) -> None:
-        """Run initdb beside the data directory and rename the result, so that half of one is never taken for one."""
+        """Run initdb beside the data directory and rename the result: half of one is never taken for one."""
         half = Path(tempfile.mkdtemp(prefix="data.", dir=self.folder))
         account.own(half)
         try:
@@ -208,7 +209,7 @@ class Home:
     def through_descriptor(self, account: Account) -> bool:
         """Say whether the account cannot walk to the folder, and has to be given its directories open.
 
-        Such is root's home (0700), where root's projects are. Opening the way for everybody is not ours to do.
+        Such is root's home (0700), where root's projects are. It is not for us to open it for everybody.
         """
         if account.may_enter(self.folder):
             return False
@@ -234,9 +235,10 @@ def own_directory(path: Path, account: Account) -> Path:
 
 
 def server_environment() -> dict[str, str]:
-    """Return the environment for the server's programs: what finds programs and libraries, in English, in UTC.
+    """Return the environment for the server's programs: what finds programs and libraries; English, UTC.
 
-    Nothing else: this one's may hold passwords, and variables of libpq and of locales that would change the server.
+    Nothing else: this one's may hold passwords, and variables of libpq and of locales that would change
+    the server.
     """
     kept = {name: value for name, value in os.environ.items() if name in KEPT_VARIABLES}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}

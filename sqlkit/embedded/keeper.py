@@ -1,14 +1,16 @@
 """The keeper: a small process of its own that runs an embedded PostgreSQL as long as somebody uses it.
 
-Run as a script (``python -I -S keeper.py <server.json>``) with nothing but the standard library, so it starts in a few
-hundredths of a second and holds few megabytes. It leaves the terminal, starts the server and waits for two things:
+Run as a script (``python -I -S keeper.py <server.json>``) with nothing but the standard library, so it
+starts in a few hundredths of a second and holds few megabytes. It leaves the terminal, starts the server
+and waits for two things:
 
-- the exclusive lock on the folder's ``users`` file. Every user holds that lock shared, and the kernel takes it from
-  a process that dies, however it dies; so the keeper gets it when the last user is gone. It stops the server and ends;
-  whoever comes meanwhile waits for the lock and starts a new one.
+- the exclusive lock on the folder's ``users`` file. Every user holds that lock shared, and the kernel takes
+  it from a process that dies, however it dies; so the keeper gets it when the last user is gone. It stops
+  the server and ends; whoever comes meanwhile waits for the lock and starts a new one.
 - the end of the server. A server that was killed is started again; one that was stopped is left.
 
-Should the keeper itself be killed, Linux interrupts the server (PR_SET_PDEATHSIG), which then shuts down cleanly.
+Should the keeper itself be killed, Linux interrupts the server (PR_SET_PDEATHSIG), which then shuts down
+cleanly.
 """
 
 from __future__ import annotations
@@ -59,10 +61,10 @@ def processes() -> list[int]:
 
 
 def kill_orphans(cluster: str) -> None:
-    """Kill what a killed postmaster left behind: a busy backend holds the shared memory and prevents a new start.
+    """Kill what a killed postmaster left behind: a busy backend holds the shared memory that a start wants.
 
-    PostgreSQL shows ``postgres: <cluster_name>: ...`` as the command line of its processes, so no other is touched.
-    Returns when they are gone.
+    PostgreSQL shows ``postgres: <cluster_name>: ...`` as the command line of its processes, so no other is
+    touched. Returns when they are gone.
     """
     deadline = time.monotonic() + ORPHAN_SECONDS
     while time.monotonic() < deadline:
@@ -91,9 +93,9 @@ class Keeper:
             # The account may not walk to the folder, but it may use a directory that root has opened for it.
             kept = [os.open(data, os.O_RDONLY | os.O_DIRECTORY)]
             data = f"/proc/self/fd/{kept[0]}"
-        as_account = {}
+        account: dict[str, Any] = {}
         if self.plan["uid"] is not None:
-            as_account = {"user": self.plan["uid"], "group": self.plan["gid"], "extra_groups": []}
+            account = {"user": self.plan["uid"], "group": self.plan["gid"], "extra_groups": []}
         try:
             return subprocess.Popen(  # noqa: S603
                 [*self.plan["command"], "-D", data],
@@ -101,7 +103,7 @@ class Keeper:
                 env=self.plan["environment"],
                 pass_fds=kept,
                 preexec_fn=self.die_with_keeper,
-                **as_account,
+                **account,
             )
         finally:
             for descriptor in kept:

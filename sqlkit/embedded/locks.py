@@ -1,7 +1,8 @@
 """Locks on files (flock), which the kernel takes from a process that dies.
 
-They belong to the open file, not to the process: two opens in one process are two users, a forked child shares its
-parent's, and a lock is let go by closing the descriptor, never by unlocking it under somebody else.
+They belong to the open file, not to the process: two opens in one process are two users, a forked child
+shares its parent's, and a lock is let go by closing the descriptor, never by unlocking it under somebody
+else.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ POLL_SECONDS = 0.01
 
 
 def open_lock(path: Path) -> int:
-    """Open a lock file, and make it if it is not there; return its descriptor, which exec'd children do not get."""
+    """Open a lock file, and make it if it is not there; programs that are started do not inherit it."""
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 

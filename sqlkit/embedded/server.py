@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -30,11 +31,11 @@ POLL_SECONDS = 0.005
 class Embedded:
     """A PostgreSQL server that belongs to a folder and to whoever uses it.
 
-    ``start`` starts it or joins it; it runs until the last of its users has stopped it, has ended or was killed.
-    ``folder`` is its home, ``dsn`` names its database ``postgres``, ``bindir`` holds the programs it runs from,
-    ``version`` is a text such as ``18.6``, ``socket_directory`` and ``port`` are where it listens (no TCP), ``log`` is its
-    log file. Its one role is the superuser ``postgres``, without a password: who may enter the directory of the
-    socket (mode 0700) is the owner.
+    ``start`` starts it or joins it; it runs until the last of its users has stopped it, has ended or was
+    killed. ``folder`` is its home, ``dsn`` names its database ``postgres``, ``bindir`` holds the programs
+    it runs from, ``version`` is a text such as ``18.6``, ``socket_directory`` and ``port`` are where it
+    listens (no TCP), ``log`` is its log file. Its one role is the superuser ``postgres``, without a
+    password: who may enter the directory of the socket (mode 0700) is the owner.
 
     An object that is dropped without ``stop`` keeps the server until its process ends.
     """
@@ -63,10 +64,11 @@ class Embedded:
     ) -> Embedded:
         """Start the folder's server, or join it when it runs already; return when it answers.
 
-        ``bindir`` names PostgreSQL's programs (default: see ``find_bindir``). ``durable=False`` trades safety in a crash of
-        the machine for speed: for tests. ``settings`` are configuration parameters for a server that this call
-        starts (a server that runs keeps its own). ``restart`` says whether a server that was killed is started
-        again at once. EmbeddedError, with the end of the server's log, when it does not answer in ``timeout`` seconds.
+        ``bindir`` names PostgreSQL's programs (default: see ``find_bindir``). ``durable=False`` trades
+        safety in a crash of the machine for speed: for tests. ``settings`` are configuration parameters for
+        a server that this call starts (a server that runs keeps its own). ``restart`` says whether a server
+        that was killed is started again at once. EmbeddedError, with the end of the server's log, when it
+        does not answer in ``timeout`` seconds.
         """
         home = Home.at(folder)
         deadline = time.monotonic() + timeout
@@ -94,7 +96,7 @@ class Embedded:
                         )
             except TimeoutError:
                 raise EmbeddedError(
-                    f"{home.folder}: another process has been starting its server for {timeout:g} s{home.log_tail()}"
+                    f"{home.folder}: another process has been starting it for {timeout:g} s{home.log_tail()}"
                 ) from None
             return cls(home, plan, membership)
         except BaseException as error:
@@ -119,7 +121,7 @@ class Embedded:
         return running_postmaster(self._home)
 
     def stop(self) -> None:
-        """Stop using the server. The last user stops it, and returns when it is down; a second call does nothing.
+        """Stop using the server. The last user stops it and waits for its end; a second call does nothing.
 
         In a forked child it only lets go of what it has of its parent's: the server is the parent's.
         """
@@ -160,7 +162,7 @@ def running_plan(home: Home, deadline: float) -> dict[str, Any] | None:
 
 
 def postmaster_file(home: Home) -> list[str]:
-    """Return the lines of ``postmaster.pid``: process id, data directory, start, port, socket, host, memory, status."""
+    """Return the lines of ``postmaster.pid``: the first is the process id, the eighth the status."""
     try:
         return (home.data / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -168,7 +170,7 @@ def postmaster_file(home: Home) -> list[str]:
 
 
 def running_postmaster(home: Home) -> int | None:
-    """Return the process id of the folder's postmaster, if it is one: the pid file may name anybody by now."""
+    """Return the process id of the folder's postmaster: its pid file may name somebody else by now."""
     lines = postmaster_file(home)
     if not lines or not lines[0].strip().isdigit():
         return None
@@ -177,7 +179,7 @@ def running_postmaster(home: Home) -> int | None:
 
 
 def is_ready(home: Home) -> bool:
-    """Say whether the server runs and accepts connections: the last line of its pid file says so, as for pg_ctl."""
+    """Say whether the server runs and accepts connections: its pid file says so, as for pg_ctl."""
     lines = postmaster_file(home)
     return len(lines) >= 8 and lines[7].strip() == "ready" and running_postmaster(home) is not None
 
@@ -217,7 +219,7 @@ def launch(
 
 
 def chosen_bindir(home: Home, bindir: str | os.PathLike[str] | None) -> Path:
-    """Find the programs, those of the data directory's own version where nothing is named and they are there."""
+    """Find the programs: where none are named, those of the data directory's version if possible."""
     found = find_bindir(bindir)
     made_by = home.data / "PG_VERSION"
     if bindir is None and made_by.exists():
@@ -314,10 +316,8 @@ def leave(home: Home, membership: int) -> None:
 def stop_server(home: Home, deadline: float) -> None:
     """Ask the server for a fast shutdown and wait for its end and its keeper's. For the last user only."""
     if pid := running_postmaster(home):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
-        except ProcessLookupError:
-            pass
     while locks.is_held(home.keeping):
         if time.monotonic() > deadline:
             raise EmbeddedError(f"{home.folder}: the server does not stop{home.log_tail()}")

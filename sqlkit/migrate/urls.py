@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
+import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from sqlkit.errors import MigrationError
@@ -17,7 +18,8 @@ EXTENSIONS = "extensions"  # the schema for what belongs to the database, not to
 def database_url(dsn: str, *, database: str | None = None, schema: str | None = None) -> str:
     """Return a DSN (a URL or ``key=value``) as a URL, for another ``database`` if one is given.
 
-    With ``schema``, connections have ``schema, extensions`` as their search path; the DSN's other options stay.
+    With ``schema``, connections have ``schema, extensions`` as their search path; the DSN's other options
+    stay.
     """
     return url("postgresql", dsn, database, search_path(schema) if schema else None)
 
@@ -25,20 +27,25 @@ def database_url(dsn: str, *, database: str | None = None, schema: str | None = 
 def yoyo_url(dsn: str, schema: str | None = None) -> str:
     """Return a DSN as the URL for yoyo's command line: ``yoyo apply --batch -d URL folder``.
 
-    With ``schema``, yoyo and the migrations see that one schema, which has to exist: its tables go there, too. With
-    another in the path, yoyo would make everything in that one, without a word, if the first is missing.
+    With ``schema``, yoyo and the migrations see that one schema, which has to exist: its tables go there,
+    too. With another in the path, yoyo would make everything in that one, without a word, if the first is
+    missing.
     """
     return url("postgresql+psycopg", dsn, None, quoted_name(schema) if schema else None)
 
 
-def url(scheme: str, dsn: str, database: str | None, path: str | None) -> str:
-    """Write a DSN as a URL whose query holds all but the user and the password."""
+def url(scheme: str, dsn: str, database: str | None, path: str | None, **defaults: str) -> str:
+    """Write a DSN as a URL whose query holds all but the user, the password and the database.
+
+    ``path`` becomes its search path; ``defaults`` are parameters for what the DSN leaves open.
+    """
     try:
         found = {key: str(value) for key, value in conninfo_to_dict(dsn).items() if value is not None}
-    except Exception:  # noqa: BLE001  libpq's message quotes what it could not read, and that may be the password
+    except psycopg.Error:  # whose message quotes what it could not read, which may be the password
         raise MigrationError(
             "dsn: not a PostgreSQL DSN: write postgresql://user@host/database or key=value words"
         ) from None
+    found = defaults | found
     user, password, name = found.pop("user", ""), found.pop("password", None), found.pop("dbname", "")
     if path is not None:
         found["options"] = f"{found.get('options', '')} -csearch_path={escaped_option(path)}".strip()
