@@ -1,0 +1,3 @@
+drop table band_members;
+
+drop table bands;

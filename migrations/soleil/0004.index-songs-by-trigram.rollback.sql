@@ -1,0 +1,2 @@
+-- The extension stays: other schemas may use it.
+drop index if exists songs_title_artist_trgm_idx;
