@@ -40,15 +40,16 @@ class Memory:
     database.
 
     The pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets),
-    ``committed`` says that psycopg sent a COMMIT since the connection was lent, ``returned`` when it last
-    came back (on the monotonic clock), ``readable`` tells, without waiting, whether the socket has
-    something to say.
+    ``commits`` and ``committed`` count the COMMITs that psycopg sent and that succeeded since the connection
+    was lent, ``returned`` is when it last came back (on the monotonic clock), ``readable`` tells, without
+    waiting, whether the socket has something to say.
     """
 
     __slots__ = (
         "adapters",
         "batches",
         "begins",
+        "commits",
         "committed",
         "path",
         "prepared",
@@ -70,7 +71,8 @@ class Memory:
         self.stream: Any = None
         self.path: bytes = b""
         self.begins: bytes = b""
-        self.committed = False
+        self.commits = 0
+        self.committed = 0
         self.returned = 0.0
         self.readable: Callable[[], object] = bool
 
@@ -104,14 +106,12 @@ class _Noticing(BaseConnection[Any]):
     ``tests/test_database.py`` names those that are overridden, so that a psycopg without them fails there.
     """
 
-    def _exec_command(
-        self, command: Any, result_format: pq.Format = pq.Format.TEXT
-    ) -> PQGen[PGresult | None]:
+    def _exec_command(self, command: Any, result_format: pq.Format = pq.Format.TEXT) -> PQGen[PGresult | None]:
         memory = memory_of(self)
         if memory.begins and command is self._begin_statement:
             return self._begin(command, memory.begins)
         if command == b"COMMIT":
-            memory.committed = True
+            return self._commit(command, memory)
         return super()._exec_command(command, result_format)
 
     def _begin(self, command: bytes, settings: bytes) -> PQGen[PGresult | None]:
@@ -123,6 +123,13 @@ class _Noticing(BaseConnection[Any]):
         results = yield from send(self.pgconn, command + b"; " + settings)
         return results[0]
 
+    def _commit(self, command: bytes, memory: Memory) -> PQGen[PGresult | None]:
+        """COMMIT, counted: a call may be repeated only if none took effect."""
+        memory.commits += 1
+        result = yield from super()._exec_command(command)
+        memory.committed += 1
+        return result
+
     def _set_autocommit_gen(self, value: bool) -> PQGen[None]:
         if value and memory_of(self).begins:
             raise psycopg.ProgrammingError(
@@ -132,9 +139,7 @@ class _Noticing(BaseConnection[Any]):
         return super()._set_autocommit_gen(value)
 
     def _deallocate(self, name: bytes | None) -> PQGen[None]:
-        if (
-            name is None
-        ):  # DEALLOCATE ALL, as psycopg sends it after a rollback, takes sqlkit's statements too
+        if name is None:  # DEALLOCATE ALL, as psycopg sends it after a rollback, takes sqlkit's statements too
             memory_of(self).prepared.clear()
         return super()._deallocate(name)
 
