@@ -1,1 +1,87 @@
-"""SQL in files, contracts in Python, proof from PostgreSQL."""
+"""SQL in files, contracts in Python, proof from PostgreSQL: a raw-SQL query layer without an ORM."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqlkit.adhoc import execute, fetch_all, fetch_one, fetch_optional, stream
+from sqlkit.annotations import UNSET, Affected, One, PgMultirange, PgRange, Unset
+from sqlkit.errors import (
+    ArgumentError,
+    ConfigurationError,
+    ConnectionBusy,
+    ContractError,
+    EmbeddedError,
+    Holder,
+    MigrationError,
+    NoRow,
+    PoolExhausted,
+    RowError,
+    SqlFileError,
+    SqlkitError,
+    TooManyRows,
+)
+from sqlkit.execution import AsyncExecutor, AsyncLender, Executor, Lender
+from sqlkit.queries import load
+from sqlkit.statements import Statement, read_statements
+from sqlkit.streams import AsyncRows, Rows
+
+if TYPE_CHECKING:
+    from sqlkit.database import AsyncDatabase, Database
+    from sqlkit.migrate import migrate
+    from sqlkit.settings import Settings
+
+__all__ = [
+    "UNSET",
+    "Affected",
+    "ArgumentError",
+    "AsyncDatabase",
+    "AsyncExecutor",
+    "AsyncLender",
+    "AsyncRows",
+    "ConfigurationError",
+    "ConnectionBusy",
+    "ContractError",
+    "Database",
+    "EmbeddedError",
+    "Executor",
+    "Holder",
+    "Lender",
+    "MigrationError",
+    "NoRow",
+    "One",
+    "PgMultirange",
+    "PgRange",
+    "PoolExhausted",
+    "RowError",
+    "Rows",
+    "Settings",
+    "SqlFileError",
+    "SqlkitError",
+    "Statement",
+    "TooManyRows",
+    "Unset",
+    "execute",
+    "fetch_all",
+    "fetch_one",
+    "fetch_optional",
+    "load",
+    "migrate",
+    "read_statements",
+    "stream",
+]
+
+#: Imported at first use: pydantic-settings and yoyo would make ``import sqlkit`` half as slow again.
+LAZY = {"AsyncDatabase": "database", "Database": "database", "Settings": "settings", "migrate": "migrate"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in LAZY:
+        raise AttributeError(f"module 'sqlkit' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"sqlkit.{LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LAZY})

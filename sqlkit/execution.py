@@ -1,13 +1,47 @@
-"""A statement on a connection: the verbs one, optional, all, stream, affected, copy."""
+"""A statement on a connection: the verbs one, optional, all, affected, nothing (``streams`` and ``bulk`` have the others).
+
+A call is one generator, from arguments to objects, in three forms: plain (one round trip, in whatever transaction
+there is), framed (BEGIN, a bound view's settings, the statement and COMMIT in one pipeline) and promised (a writing
+statement that returns rows on a connection in autocommit: its rows are counted and made before the COMMIT). The two
+shells at the end, one for each colour, do nothing but lend a connection and drive the generator.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import psycopg
+from psycopg import generators
+from psycopg.abc import PQGen
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 
-__all__ = ["AsyncExecutor", "AsyncLender", "Executor", "Lender", "Local"]
+from sqlkit.annotations import Affected
+from sqlkit.connection import Memory, memory_of
+from sqlkit.contracts import Cardinality
+from sqlkit.errors import ArgumentError, NoRow, RowError, TooManyRows
+from sqlkit.parameters import DumpTable, Unfit
+from sqlkit.prepared import Connection, Prepared, check, command, execute, prepare, search_path
+from sqlkit.rows import row_maker
+from sqlkit.shapes import Mismatch, RowType
+from sqlkit.statements import Reference, Statement, Variant
+
+__all__ = [
+    "AsyncExecutor",
+    "AsyncLender",
+    "Executor",
+    "Lender",
+    "Local",
+    "Query",
+    "call",
+    "call_async",
+    "not_an_executor",
+]
+
+IDLE = TransactionStatus.IDLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +92,367 @@ class AsyncLender(Protocol):
 
 Executor: TypeAlias = psycopg.Connection[Any] | Lender
 AsyncExecutor: TypeAlias = psycopg.AsyncConnection[Any] | AsyncLender
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """A statement with what its contract promises; ``str()`` names it with its place, as a holder of a connection."""
+
+    statement: Statement
+    cardinality: Cardinality
+    row: RowType | None
+
+    @property
+    def label(self) -> str:
+        """Return ``file:line: name``, with which every error begins."""
+        return self.statement.label
+
+    @property
+    def promises(self) -> bool:
+        """Tell whether rows must be counted and made before a COMMIT: a writing statement that returns them."""
+        return self.statement.writes and self.row is not None
+
+    def __str__(self) -> str:
+        return self.statement.label
+
+
+# One call, from arguments to objects.
+
+
+def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[Any], local: Local | None) -> PQGen[Any]:
+    """Run a query in the form that the connection's state and the query's promise ask for."""
+    memory = memory_of(conn)
+    began = yield from enter(conn)
+    try:
+        if (local is not None or query.promises) and began and conn.autocommit:
+            return (yield from _framed(conn, memory, query, variant, values, local))
+        return (yield from _plain(conn, memory, query, variant, values, began))
+    except psycopg.Error as error:
+        error.add_note(query.label)
+        raise
+    finally:
+        leave_pipeline(conn)
+
+
+def leave_pipeline(conn: Connection) -> None:
+    """Leave our own pipeline after a fault in the middle of it."""
+    if conn.pgconn.pipeline_status and not conn._pipeline:
+        with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+            conn.pgconn.exit_pipeline_mode()
+
+
+def enter(conn: Connection) -> PQGen[bool]:
+    """Make a connection ready for a statement; tell whether no transaction was open before."""
+    pgconn = conn.pgconn
+    if conn._pipeline:
+        yield from conn._pipeline._sync_gen()
+    status = pgconn.transaction_status
+    if status == IDLE:
+        if not conn.autocommit:
+            yield from conn._start_query()
+        return True
+    if status == TransactionStatus.UNKNOWN:
+        conn._check_connection_ok()
+    return False
+
+
+def _plain(
+    conn: Connection, memory: Memory, query: Query, variant: Variant, values: Sequence[Any], began: bool
+) -> PQGen[Any]:
+    path = yield from search_path(conn, memory)
+    prepared = memory.prepared.get((path, variant.text))
+    if prepared is None:
+        prepared = yield from prepare(conn, memory, path, variant.text)
+        return collect(query, prepared, (yield from _execute(conn.pgconn, query, variant, prepared, values)))
+    try:
+        result = yield from _execute(conn.pgconn, query, variant, prepared, values)
+    except psycopg.Error as error:
+        if not is_stale(error):
+            raise
+        memory.prepared.pop((path, variant.text), None)
+        if not began:
+            error.add_note("the schema changed under a prepared statement: the transaction is aborted, run it again")
+            raise
+        if not conn.autocommit:
+            yield from conn._rollback_gen()
+            yield from conn._start_query()
+        prepared = yield from prepare(conn, memory, path, variant.text)
+        result = yield from _execute(conn.pgconn, query, variant, prepared, values)
+    return collect(query, prepared, result)
+
+
+def is_stale(error: psycopg.Error) -> bool:
+    """Tell whether an error may come of a statement that was prepared before the schema changed.
+
+    Class 42 is what PostgreSQL's parser and planner say; at execution they run again only where something changed.
+    0A000 is "cached plan must not change result type", 26000 a statement that somebody deallocated.
+    """
+    state = error.sqlstate or ""
+    return state.startswith("42") or state in ("0A000", "26000")
+
+
+def _execute(
+    pgconn: PGconn, query: Query, variant: Variant, prepared: Prepared, values: Sequence[Any]
+) -> PQGen[PGresult]:
+    return (yield from execute(pgconn, prepared, dump(query.label, variant.references, prepared.tables, values)))
+
+
+def dump(
+    label: str, references: Sequence[Reference], tables: Sequence[DumpTable], values: Sequence[Any]
+) -> list[bytes | None]:
+    """Turn arguments into what the server wants; ArgumentError names the parameter, never its value."""
+    try:
+        return [table[type(value)](value) for table, value in zip(tables, values, strict=True)]
+    except Exception:
+        for reference, table, value in zip(references, tables, values, strict=True):
+            _dump_one(label, reference, table, value)
+        raise
+
+
+def _dump_one(label: str, reference: Reference, table: DumpTable, value: Any) -> None:
+    try:
+        table[type(value)](value)
+    except Unfit as unfit:
+        raise ArgumentError(f"{label}: parameter {str(reference)!r}: {unfit}") from None
+    except psycopg.Error as error:
+        error.add_note(f"{label}: parameter {str(reference)!r}, a {type(value).__name__} sent as {table.pgtype}")
+        raise
+
+
+# A call in a transaction of its own.
+
+
+def _framed(
+    conn: Connection, memory: Memory, query: Query, variant: Variant, values: Sequence[Any], local: Local | None
+) -> PQGen[Any]:
+    if local is not None and local.path is not None:
+        path: object = local.path
+    else:
+        path = yield from search_path(conn, memory)
+    prepared = memory.prepared.get((path, variant.text))
+    try:
+        if prepared is None or conn._pipeline:
+            return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
+        try:
+            return (yield from _pipelined(conn.pgconn, query, variant, values, local, prepared))
+        except psycopg.Error as error:
+            if not is_stale(error):
+                raise
+            memory.prepared.pop((path, variant.text), None)
+            yield from roll_back(conn.pgconn)
+            return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
+    except BaseException:
+        yield from roll_back(conn.pgconn)
+        raise
+
+
+def roll_back(pgconn: PGconn) -> PQGen[None]:
+    """Roll back the transaction that is open, if one is and the connection can still say so."""
+    if pgconn.transaction_status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        yield from command(pgconn, b"ROLLBACK")
+
+
+def _step_by_step(
+    conn: Connection,
+    memory: Memory,
+    query: Query,
+    variant: Variant,
+    values: Sequence[Any],
+    local: Local | None,
+    path: object,
+) -> PQGen[Any]:
+    """Run a framed call whose statement is still to be prepared, which needs answers in between."""
+    pgconn = conn.pgconn
+    yield from begin(pgconn, local)
+    prepared = memory.prepared.get((path, variant.text))
+    if prepared is None:
+        prepared = yield from prepare(conn, memory, path, variant.text)
+    result = yield from _execute(pgconn, query, variant, prepared, values)
+    made = collect(query, prepared, result)
+    yield from command(pgconn, b"COMMIT")
+    return made
+
+
+def begin(pgconn: PGconn, local: Local | None) -> PQGen[None]:
+    """Begin a transaction and set what a bound view sets."""
+    yield from command(pgconn, b"BEGIN")
+    if local is not None and local.settings:
+        yield from command(pgconn, *set_configs(local))
+
+
+def set_configs(local: Local) -> tuple[bytes, list[bytes]]:
+    """Return the statement that sets a view's settings for one transaction, and its parameters."""
+    calls = [
+        b"pg_catalog.set_config($%d, $%d, true)" % (2 * index + 1, 2 * index + 2)
+        for index in range(len(local.settings))
+    ]
+    return b"select " + b", ".join(calls), [part.encode() for pair in local.settings for part in pair]
+
+
+def _pipelined(
+    pgconn: PGconn, query: Query, variant: Variant, values: Sequence[Any], local: Local | None, prepared: Prepared
+) -> PQGen[Any]:
+    """Run a framed call in one round trip, or in two where the rows must be seen before the COMMIT."""
+    dumped = dump(query.label, variant.references, prepared.tables, values)
+    pgconn.enter_pipeline_mode()
+    pgconn.send_query_params(b"BEGIN", None)
+    if local is not None and local.settings:
+        pgconn.send_query_params(*set_configs(local))
+    pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+    commits = not query.promises
+    if commits:
+        pgconn.send_query_params(b"COMMIT", None)
+    pgconn.pipeline_sync()
+    results = yield from _until_sync(pgconn)
+    pgconn.exit_pipeline_mode()
+    for result in results:
+        check(result, pgconn)
+    made = collect(query, prepared, results[-2 if commits else -1])
+    if not commits:
+        yield from command(pgconn, b"COMMIT")
+    return made
+
+
+def _until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
+    yield from generators.send(pgconn)
+    results: list[PGresult] = []
+    while True:
+        fetched = yield from generators.fetch_many(pgconn)
+        if fetched and fetched[-1].status == ExecStatus.PIPELINE_SYNC:
+            return results
+        results.extend(fetched)
+
+
+# From a result to what the contract promises.
+
+
+def collect(query: Query, prepared: Prepared, result: PGresult) -> Any:
+    """Return what the contract promises of a result, or raise what says why not."""
+    cardinality = query.cardinality
+    if cardinality is Cardinality.AFFECTED:
+        return Affected(result.command_tuples or 0)
+    if cardinality is Cardinality.NOTHING:
+        return None
+    if result.status != ExecStatus.TUPLES_OK:
+        raise RowError(f"{query.label}: the statement returns no rows, {query.row} is promised", query=query.label)
+    number = result.ntuples
+    if cardinality is not Cardinality.ALL:
+        if number > 1:
+            raise TooManyRows(f"{query.label}: {number} rows came, one {query.row} is promised")
+        if number == 0:
+            if cardinality is Cardinality.OPTIONAL:
+                return None
+            raise NoRow(f"{query.label}: no row came, one {query.row} is promised")
+    made = make(query, prepared, result)
+    return made if cardinality is Cardinality.ALL else made[0]
+
+
+def make(query: Query, prepared: Prepared, result: PGresult) -> list[Any]:
+    """Make the objects of a result; RowError names the query and the column."""
+    return make_rows(query, prepared, load(query, prepared, result))
+
+
+def make_rows(query: Query, prepared: Prepared, rows: list[tuple[Any, ...]]) -> list[Any]:
+    """Make the objects of rows that are loaded."""
+    assert query.row is not None  # noqa: S101 - streams and verbs with rows have a row type
+    try:
+        maker = prepared.makers.get(query.row)
+        if maker is None:
+            maker = prepared.makers[query.row] = row_maker(query.row, prepared.columns)
+        return maker.many(rows)
+    except Mismatch as mismatch:
+        raise row_error(query, mismatch) from None
+
+
+def row_error(query: Query, mismatch: Mismatch) -> RowError:
+    """Turn a mismatch into the error that names the query."""
+    return RowError(
+        f"{query.label}: {mismatch.reason}",
+        query=query.label,
+        column=mismatch.column,
+        expected=mismatch.expected,
+        got=mismatch.got,
+    )
+
+
+def load(query: Query, prepared: Prepared, result: PGresult) -> list[tuple[Any, ...]]:
+    """Load the rows of a result as tuples; RowError names the column that Python cannot hold."""
+    try:
+        return prepared.load(result)
+    except (psycopg.Error, ValueError, OverflowError) as error:
+        # The text of the error quotes the value, so it is not kept.
+        raise row_error(query, _blame(query, prepared, result, error)) from None
+
+
+def _blame(query: Query, prepared: Prepared, result: PGresult, error: Exception) -> Mismatch:
+    """Find the column that psycopg cannot load: infinity, a year BC, 24:00."""
+    for index, column in enumerate(prepared.columns):
+        loader = prepared.transformer.get_loader(result.ftype(index), prepared.result_format)
+        for row in range(result.ntuples):
+            data = result.get_value(row, index)
+            try:
+                if data is not None:
+                    loader.load(data)
+            except (psycopg.Error, ValueError, OverflowError):
+                reason = f"column {column.name!r}: a {column.type} that Python cannot hold ({type(error).__name__})"
+                return Mismatch(reason, column.name, str(query.row), str(column.type))
+    return Mismatch(f"a row that Python cannot hold ({type(error).__name__})")
+
+
+# The two shells.
+
+
+def not_an_executor(query: Query, db: object, wanted: str) -> TypeError:
+    """Return the error for a first argument that is neither a connection nor a lender of this colour."""
+    return TypeError(f"{query.label}: takes {wanted}, not {type(db).__name__}")
+
+
+def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) -> Any:
+    """Run a query on a connection, or on one that is lent for it."""
+    if isinstance(db, psycopg.Connection):
+        with db.lock:
+            return db.wait(perform(db, query, variant, values, None))
+    conn = lend(db, query)
+    try:
+        with conn.lock:
+            return conn.wait(perform(conn, query, variant, values, db.local))
+    finally:
+        db.take_back(conn)
+
+
+def lend(db: Lender, query: Query) -> psycopg.Connection[Any]:
+    """Borrow a connection; TypeError where there is none to borrow."""
+    borrow: Callable[[object], Any] | None = getattr(db, "lend", None)
+    conn = borrow(query) if borrow is not None else None
+    if not isinstance(conn, psycopg.Connection):
+        close = getattr(conn, "close", None)  # a coroutine that nobody will await
+        if close is not None:
+            close()
+        raise not_an_executor(query, db, "a psycopg Connection or a Database")
+    return conn
+
+
+async def call_async(db: AsyncExecutor, query: Query, variant: Variant, values: Sequence[Any]) -> Any:
+    """Run a query on an asynchronous connection, or on one that is lent for it."""
+    if isinstance(db, psycopg.AsyncConnection):
+        async with db.lock:
+            return await db.wait(perform(db, query, variant, values, None))
+    conn = await lend_async(db, query)
+    try:
+        async with conn.lock:
+            return await conn.wait(perform(conn, query, variant, values, db.local))
+    finally:
+        await db.take_back(conn)
+
+
+async def lend_async(db: AsyncLender, query: Query) -> psycopg.AsyncConnection[Any]:
+    """Borrow an asynchronous connection; TypeError where there is none to borrow."""
+    borrow: Callable[[object], Any] | None = getattr(db, "lend", None)
+    if borrow is None or isinstance(db, psycopg.Connection):
+        raise not_an_executor(query, db, "a psycopg AsyncConnection or an AsyncDatabase")
+    pending = borrow(query)
+    if isinstance(pending, psycopg.Connection):
+        db.take_back(pending)  # type: ignore[unused-coroutine]
+        raise not_an_executor(query, db, "a psycopg AsyncConnection or an AsyncDatabase")
+    conn: psycopg.AsyncConnection[Any] = await pending
+    return conn

@@ -1,0 +1,301 @@
+"""``copy t (columns) from stdin``, fed from Python objects.
+
+The rows go in binary where every column's type has a binary form that we know, else as text, which every type reads.
+What a column takes comes from the catalogue, a domain's base type for a domain; it is kept with the connection. One
+COPY is one statement: all of it or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg.abc import PQGen
+from pydantic import TypeAdapter, ValidationError
+
+from sqlkit.annotations import Affected
+from sqlkit.bulk import chunks_of
+from sqlkit.catalog import JSONS, PgType
+from sqlkit.connection import memory_of
+from sqlkit.errors import ArgumentError, ContractError
+from sqlkit.execution import (
+    AsyncExecutor,
+    Executor,
+    Local,
+    Query,
+    begin,
+    enter,
+    lend,
+    lend_async,
+    roll_back,
+)
+from sqlkit.parameters import Unfit, check_zone, json_text, plain_value
+from sqlkit.prepared import Connection, command, learn_types, search_path, type_of
+
+__all__ = ["CopyIn", "copy_in", "copy_in_async"]
+
+TEXT_OID, BYTEA_OID = 25, 17
+
+#: The type and, through domains, the base type of each column that can be written.
+COLUMNS_QUERY = b"""
+with recursive target (column_name, type_id) as (
+    select attname, atttypid from pg_catalog.pg_attribute
+    where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped
+    union
+    select target.column_name, domain_type.typbasetype
+    from target
+    inner join pg_catalog.pg_type as domain_type on domain_type.oid = target.type_id
+    where domain_type.typtype = 'd'
+)
+select target.column_name::text, target.type_id::text
+from target
+inner join pg_catalog.pg_type as base_type on base_type.oid = target.type_id
+where base_type.typtype <> 'd'
+"""
+
+#: What each type takes in binary: the Python types as they are, and what others are converted to.
+BINARY: dict[str, tuple[frozenset[type], Any]] = {
+    "int2": (frozenset({int}), int),
+    "int4": (frozenset({int}), int),
+    "int8": (frozenset({int}), int),
+    "float4": (frozenset({float, int}), float),
+    "float8": (frozenset({float, int}), float),
+    "numeric": (frozenset({Decimal}), Decimal),
+    "bool": (frozenset({bool}), bool),
+    "uuid": (frozenset({UUID}), UUID),
+    "date": (frozenset({date}), date),
+    "time": (frozenset({time}), time),
+    "timestamp": (frozenset({datetime}), datetime),
+    "timestamptz": (frozenset({datetime}), datetime),
+    "interval": (frozenset({timedelta}), timedelta),
+    "bytea": (frozenset({bytes}), bytes),
+    "text": (frozenset({str}), str),
+    "varchar": (frozenset({str}), str),
+    "bpchar": (frozenset({str}), str),
+    "name": (frozenset({str}), str),
+    "citext": (frozenset({str}), str),
+}
+
+TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
+
+Encode = Callable[[Any], Any]
+
+
+@dataclass(slots=True)
+class CopyIn:
+    """A COPY statement and where the values of its columns come from: an item's field or an argument of the call."""
+
+    query: Query
+    text: str
+    table: str
+    columns: tuple[str, ...]
+    read: Callable[[Any], Sequence[Any]]
+
+
+@dataclass(slots=True)
+class Format:
+    """How one table's columns go over the wire: psycopg's types for them (None for text), and what encodes values."""
+
+    types: tuple[int, ...] | None
+    encoders: tuple[Encode, ...]
+    pgtypes: tuple[PgType, ...]
+
+
+def _learn_format(conn: Connection, copy: CopyIn, path: object) -> PQGen[Format]:
+    memory = memory_of(conn)
+    key = (path, copy.table, copy.columns)
+    known: Format | None = memory.batches.get(key)
+    if known is not None:
+        return known
+    result = yield from command(conn.pgconn, COLUMNS_QUERY, [copy.table.encode(conn.pgconn._encoding)])
+    found = {
+        (result.get_value(row, 0) or b"").decode(conn.pgconn._encoding): int(result.get_value(row, 1) or 0)
+        for row in range(result.ntuples)
+    }
+    missing = [column for column in copy.columns if column not in found]
+    if missing:
+        raise ContractError(f"{copy.query.label}: the table {copy.table} has no column {missing[0]!r}")
+    oids = [found[column] for column in copy.columns]
+    yield from learn_types(conn, memory, oids)
+    learned = memory.batches[key] = _format(oids, [type_of(memory, oid) for oid in oids])
+    return learned
+
+
+def _format(oids: list[int], pgtypes: list[PgType]) -> Format:
+    if all(_in_binary(pgtype) for pgtype in pgtypes):
+        types = tuple(_wire_type(oid, pgtype) for oid, pgtype in zip(oids, pgtypes, strict=True))
+        return Format(types, tuple(_binary_encoder(pgtype) for pgtype in pgtypes), tuple(pgtypes))
+    return Format(None, tuple(_text_encoder(pgtype) for pgtype in pgtypes), tuple(pgtypes))
+
+
+def _in_binary(pgtype: PgType) -> bool:
+    return pgtype.kind == "e" or (pgtype.kind == "b" and (pgtype.name in BINARY or pgtype.name in JSONS))
+
+
+def _wire_type(oid: int, pgtype: PgType) -> int:
+    """Return the type whose dumper writes what the column reads: a label and a JSON document are text."""
+    if pgtype.kind == "e" or pgtype.name in TEXTS or pgtype.name == "json":
+        return TEXT_OID
+    return BYTEA_OID if pgtype.name == "jsonb" else oid
+
+
+def _binary_encoder(pgtype: PgType) -> Encode:
+    if pgtype.name in JSONS and pgtype.kind == "b":
+        return _json_encoder(pgtype)
+    exact, target = BINARY["text"] if pgtype.kind == "e" else BINARY[pgtype.name]
+    adapter: TypeAdapter[Any] = TypeAdapter(target)
+    zoned = pgtype.name in ("timestamp", "timestamptz")
+
+    def encode(value: Any) -> Any:
+        if type(value) in exact:
+            if zoned:
+                check_zone(value, pgtype)
+            return value
+        if value is None:
+            return None
+        if isinstance(value, Enum):
+            return encode(value.value)
+        try:
+            return encode_exact(adapter.validate_python(value))
+        except ValidationError:
+            raise Unfit(f"a {type(value).__name__} cannot be sent as {pgtype}") from None
+
+    def encode_exact(value: Any) -> Any:
+        if zoned:
+            check_zone(value, pgtype)
+        return value
+
+    return encode
+
+
+def _json_encoder(pgtype: PgType) -> Encode:
+    versioned = pgtype.name == "jsonb"
+
+    def encode(value: Any) -> Any:
+        if value is None:
+            return None
+        text = value if isinstance(value, str) else json_text(value)
+        return b"\x01" + text.encode() if versioned else text
+
+    return encode
+
+
+def _text_encoder(pgtype: PgType) -> Encode:
+    return lambda value: plain_value(value, pgtype)
+
+
+def copy_text(copy: CopyIn, form: Format) -> str:
+    """Return the statement with the format that the types allow."""
+    text = copy.text.rstrip().removesuffix(";")
+    return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
+
+
+def encode_row(copy: CopyIn, form: Format, item: Any, number: int) -> Sequence[Any]:
+    """Encode one item; ArgumentError names it by number, with the column, and never shows the value."""
+    values: Sequence[Any] = ()
+    try:
+        values = copy.read(item)
+        return [encode(value) for encode, value in zip(form.encoders, values, strict=True)]
+    except (AttributeError, KeyError) as error:
+        if not values:
+            name = getattr(error, "name", None) or (error.args[0] if error.args else "")
+            raise ArgumentError(f"{copy.query.label}: item {number}: a {type(item).__name__} has no {name!r}") from None
+        raise
+    except Unfit:
+        for column, encode, value in zip(copy.columns, form.encoders, values, strict=True):
+            try:
+                encode(value)
+            except Unfit as unfit:
+                raise ArgumentError(f"{copy.query.label}: item {number}, column {column!r}: {unfit}") from None
+        raise
+
+
+def _start(conn: Connection, copy: CopyIn, local: Local | None) -> PQGen[tuple[Format, bool]]:
+    """Begin where a bound view's settings ask for it, and learn the format."""
+    idle = yield from enter(conn)
+    own = local is not None and idle and conn.autocommit
+    if own:
+        yield from begin(conn.pgconn, local)
+    path: object = local.path if local is not None and local.path is not None else None
+    if path is None:
+        path = yield from search_path(conn, memory_of(conn))
+    return (yield from _learn_format(conn, copy, path)), own
+
+
+def _end(conn: Connection, own: bool, failed: bool) -> PQGen[None]:
+    if own and failed:
+        yield from roll_back(conn.pgconn)
+    elif own:
+        yield from command(conn.pgconn, b"COMMIT")
+
+
+def _affected(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> Affected:
+    return Affected(max(cursor.rowcount, 0))
+
+
+def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected:
+    """Copy items into the table; the number of rows."""
+    own_conn = isinstance(db, psycopg.Connection)
+    conn = db if own_conn else lend(db, copy.query)
+    own = False
+    try:
+        with conn.lock:
+            form, own = conn.wait(_start(conn, copy, None if own_conn else db.local))
+        cursor = psycopg.Cursor(conn)
+        try:
+            with cursor.copy(copy_text(copy, form).encode(conn.info.encoding)) as target:
+                if form.types is not None:
+                    target.set_types(form.types)
+                for number, item in enumerate(items, 1):
+                    target.write_row(encode_row(copy, form, item, number))
+        except BaseException as error:
+            _note(error, copy)
+            if not conn.closed:
+                conn.wait(_end(conn, own, True))
+            raise
+        conn.wait(_end(conn, own, False))
+        return _affected(cursor)
+    finally:
+        if not own_conn:
+            db.take_back(conn)
+
+
+async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | AsyncIterable[Any]) -> Affected:
+    """Copy items into the table on asyncio; the number of rows."""
+    own_conn = isinstance(db, psycopg.AsyncConnection)
+    conn = db if own_conn else await lend_async(db, copy.query)
+    own = False
+    try:
+        async with conn.lock:
+            form, own = await conn.wait(_start(conn, copy, None if own_conn else db.local))
+        cursor = psycopg.AsyncCursor(conn)
+        try:
+            number = 0
+            async with cursor.copy(copy_text(copy, form).encode(conn.info.encoding)) as target:
+                if form.types is not None:
+                    target.set_types(form.types)
+                async for chunk in chunks_of(items):
+                    for item in chunk:
+                        number += 1
+                        await target.write_row(encode_row(copy, form, item, number))
+        except BaseException as error:
+            _note(error, copy)
+            if not conn.closed:
+                await conn.wait(_end(conn, own, True))
+            raise
+        await conn.wait(_end(conn, own, False))
+        return _affected(cursor)
+    finally:
+        if not own_conn:
+            await db.take_back(conn)
+
+
+def _note(error: BaseException, copy: CopyIn) -> None:
+    if isinstance(error, psycopg.Error):
+        error.add_note(copy.query.label)

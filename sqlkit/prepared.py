@@ -1,0 +1,187 @@
+"""Statements as one connection has prepared them, and the round trips below psycopg's cursors.
+
+Generators here speak to libpq as psycopg's own do: both colours drive them by ``connection.wait``, so interrupts,
+cancellation, timeouts and notices work as everywhere in psycopg. Nothing decides how many rows are right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.abc import PQGen
+from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.pq import ExecStatus, Format, PipelineStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from sqlkit.catalog import CATALOG_QUERY, CatalogRow, PgType, base_adapters, builtin_types, learn, unknown
+from sqlkit.connection import Memory
+from sqlkit.parameters import DumpTable
+from sqlkit.shapes import Column, RowMaker, RowType
+
+__all__ = ["Connection", "Prepared", "command", "execute", "forget", "prepare", "round_trip", "search_path"]
+
+Connection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
+
+#: Statements kept prepared on a connection; the oldest goes when one more comes.
+PREPARED_MAX = 1000
+
+FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A statement as the server has prepared it: its parameters' and columns' types, and how to load them."""
+
+    name: bytes
+    tables: tuple[DumpTable, ...]
+    formats: list[Format] | None
+    columns: tuple[Column, ...]
+    transformer: Transformer
+    result_format: Format
+    loaders_set: bool = False
+    makers: dict[RowType, RowMaker] = field(default_factory=dict)
+
+    def load(self, result: PGresult) -> list[tuple[Any, ...]]:
+        """Load all rows of a result as tuples."""
+        transformer = self.transformer
+        transformer.set_pgresult(result, set_loaders=not self.loaders_set)
+        self.loaders_set = True
+        return transformer.load_rows(0, result.ntuples, tuple)
+
+
+class Context:
+    """What a Transformer needs to know: adapters, and the connection for encoding and time zone."""
+
+    def __init__(self, adapters: AdaptersMap, connection: Connection) -> None:
+        self.adapters = adapters
+        self.connection = connection
+
+
+def round_trip(pgconn: PGconn) -> PQGen[PGresult]:
+    """Send what was queued, wait for its result and return it; raise what the server says against it."""
+    if pgconn.pipeline_status == PipelineStatus.OFF:
+        results = yield from generators.execute(pgconn)
+    else:
+        # The borrower's own pipeline, already synchronised: one more statement and its sync.
+        pgconn.pipeline_sync()
+        yield from generators.send(pgconn)
+        results = yield from generators.fetch_many(pgconn)
+        yield from generators.fetch_many(pgconn)
+    return check(results[-1], pgconn)
+
+
+def check(result: PGresult, pgconn: PGconn) -> PGresult:
+    """Return a result that is none of an error; raise psycopg's error otherwise."""
+    if result.status in FAILED:
+        raise psycopg.errors.error_from_result(result, encoding=pgconn._encoding)
+    return result
+
+
+def command(pgconn: PGconn, text: bytes, values: Sequence[bytes | None] | None = None) -> PQGen[PGresult]:
+    """Run a statement of our own that is not worth preparing."""
+    pgconn.send_query_params(text, values)
+    return (yield from round_trip(pgconn))
+
+
+def search_path(conn: Connection, memory: Memory) -> PQGen[object]:
+    """Return the connection's search path, as a key: from the server's reports, or asked where raw SQL ran."""
+    reported = conn.pgconn.parameter_status(b"search_path")  # from PostgreSQL 18 on
+    if reported is not None:
+        return reported
+    if memory.touched:
+        result = yield from command(conn.pgconn, b"select pg_catalog.current_setting('search_path')")
+        return result.get_value(0, 0)
+    return memory.path
+
+
+def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[Prepared]:
+    """Prepare a statement under a name of its own, describe it, and learn the types that it uses."""
+    pgconn = conn.pgconn
+    memory.serial += 1
+    name = b"sqlkit_%d" % memory.serial
+    # No types are given, so the server infers them: one text is one statement, whatever the values.
+    pgconn.send_prepare(name, text.encode(pgconn._encoding))
+    yield from round_trip(pgconn)
+    pgconn.send_describe_prepared(name)
+    described = yield from round_trip(pgconn)
+    parameters = [described.param_type(index) for index in range(described.nparams)]
+    columns = [described.ftype(index) for index in range(described.nfields)]
+    yield from learn_types(conn, memory, parameters + columns)
+    prepared = _describe(conn, memory, name, described, parameters, columns)
+    if len(memory.prepared) >= PREPARED_MAX:
+        yield from forget(conn, memory, next(iter(memory.prepared)))
+    memory.prepared[path, text] = prepared
+    return prepared
+
+
+def forget(conn: Connection, memory: Memory, key: tuple[object, object]) -> PQGen[None]:
+    """Take a prepared statement out of memory and off the server."""
+    prepared: Prepared = memory.prepared.pop(key)
+    if hasattr(conn.pgconn, "send_close_prepared"):
+        conn.pgconn.send_close_prepared(prepared.name)
+        yield from round_trip(conn.pgconn)
+
+
+def learn_types(conn: Connection, memory: Memory, oids: list[int]) -> PQGen[None]:
+    """Ask the catalogue for the types that this connection does not know yet."""
+    if memory.adapters is None:
+        memory.adapters = AdaptersMap(base_adapters())
+    missing = unknown(oids, memory.types)
+    if not missing:
+        return
+    listed = "{" + ",".join(map(str, missing)) + "}"
+    result = yield from command(conn.pgconn, CATALOG_QUERY, [listed.encode()])
+    encoding = conn.pgconn._encoding
+    rows = [
+        CatalogRow.read([(result.get_value(row, column) or b"").decode(encoding) for column in range(result.nfields)])
+        for row in range(result.ntuples)
+    ]
+    learn(rows, memory.types, memory.adapters)
+    _take_over(conn, memory.adapters, missing)
+
+
+def _take_over(conn: Connection, adapters: AdaptersMap, oids: list[int]) -> None:
+    """Use the borrower's loaders for types that nobody else knows (hstore, PostGIS)."""
+    for oid in oids:
+        for form in (Format.TEXT, Format.BINARY):
+            loader = conn.adapters.get_loader(oid, form)
+            if loader is not None and adapters.get_loader(oid, form) is None:
+                adapters.register_loader(oid, loader)
+
+
+def type_of(memory: Memory, oid: int) -> PgType:
+    """Return what is known of a type."""
+    return builtin_types().get(oid) or memory.types.get(oid) or PgType("unknown")
+
+
+def _describe(
+    conn: Connection, memory: Memory, name: bytes, described: PGresult, parameters: list[int], columns: list[int]
+) -> Prepared:
+    assert memory.adapters is not None  # noqa: S101 - set by _learn
+    adapters = memory.adapters
+    transformer = Transformer(Context(adapters, conn))  # type: ignore[arg-type]
+    tables = tuple(DumpTable(type_of(memory, oid), transformer) for oid in parameters)
+    formats = [table.format for table in tables]
+    binary = all(adapters.get_loader(oid, Format.BINARY) is not None for oid in columns)
+    encoding = conn.pgconn._encoding
+    return Prepared(
+        name,
+        tables,
+        formats if Format.BINARY in formats else None,
+        tuple(
+            Column((described.fname(index) or b"").decode(encoding), type_of(memory, oid))
+            for index, oid in enumerate(columns)
+        ),
+        Transformer(Context(adapters, conn)),  # type: ignore[arg-type]
+        Format.BINARY if binary else Format.TEXT,
+    )
+
+
+def execute(pgconn: PGconn, prepared: Prepared, dumped: Sequence[bytes | None]) -> PQGen[PGresult]:
+    """Execute a prepared statement in one round trip."""
+    pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+    return (yield from round_trip(pgconn))

@@ -1,0 +1,128 @@
+"""``load``: contracts and statements become methods with the Protocol's own signature.
+
+What disagrees between the two is a ``ContractError`` here, when the module is imported, with the places of both. Each
+method is compiled with its own signature, so that a wrong argument is Python's own TypeError and a call costs no
+binding; its code says it comes from the ``.sql`` file, so that a traceback shows the statement's line.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, Literal
+
+from sqlkit.bindings import Binding, bind
+from sqlkit.bulk import run_batch, run_batch_async
+from sqlkit.contracts import Cardinality, Contract, read_contracts
+from sqlkit.copies import copy_in, copy_in_async
+from sqlkit.errors import ContractError
+from sqlkit.execution import call, call_async
+from sqlkit.items import read_path
+from sqlkit.statements import Statement, read_statements
+from sqlkit.streams import AsyncRows, Rows
+
+__all__ = ["load"]
+
+
+def load(interface: type, path: str | os.PathLike[str], *, validate: Literal["needed", "always"] = "needed") -> Any:
+    """Implement a Protocol on the statements of a ``.sql`` file, each method on the statement of its name.
+
+    Returns an object with the Protocol's methods; the annotation beside the call says so to type checkers:
+    ``songs: SongQueries = sqlkit.load(SongQueries, "songs.sql")``. With ``validate="always"`` pydantic validates every
+    row, also where the columns' types make it needless. Raises ``SqlFileError`` for a file that does not parse and
+    ``ContractError`` where Protocol and file disagree.
+    """
+    names = sys._getframe(1).f_locals
+    contracts = read_contracts(interface, names, validate=validate == "always")
+    statements = {statement.name: statement for statement in read_statements(path)}
+    methods = {
+        contract.name: staticmethod(_method(contract, _statement_of(contract, statements, path)))
+        for contract in contracts
+    }
+    namespace = {"__doc__": interface.__doc__, "__module__": interface.__module__, **methods}
+    return type(interface.__name__, (interface,), namespace)()
+
+
+def _statement_of(contract: Contract, statements: dict[str, Statement], path: str | os.PathLike[str]) -> Statement:
+    try:
+        return statements[contract.name]
+    except KeyError:
+        near = difflib.get_close_matches(contract.name, statements, 1)
+        hint = f", did you mean {near[0]}?" if near else f" (it has {', '.join(statements)})"
+        raise ContractError(f"{contract.label}: {os.fspath(path)} has no statement of this name{hint}") from None
+
+
+def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
+    """Compile one method."""
+    binding = bind(contract, statement)
+    names: dict[str, Any] = {**binding.names, "read_path": read_path}
+    parameters = _parameters(contract, names)
+    body = _body(contract, binding, names)
+    colour = "async " if contract.asynchronous and contract.cardinality is not Cardinality.STREAM else ""
+    tree = ast.parse(f"{colour}def {contract.name}({parameters}):\n    return {body}\n")
+    for node in ast.walk(tree):
+        if hasattr(node, "lineno"):
+            node.lineno = node.end_lineno = statement.line  # type: ignore[attr-defined]
+            node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
+    exec(compile(tree, str(statement.path), "exec"), names)  # noqa: S102 - names of parameters, checked by Python
+    method = names[contract.name]
+    _dress(method, contract, statement)
+    return method  # type: ignore[no-any-return]
+
+
+def _parameters(contract: Contract, names: dict[str, Any]) -> str:
+    """Spell the signature, with defaults as names."""
+    parts: list[str] = []
+    starred = False
+    parameters = list(contract.signature.parameters.values())
+    for index, parameter in enumerate(parameters):
+        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
+            parts.append("*")
+            starred = True
+        text = parameter.name
+        if parameter.default is not parameter.empty:
+            names[f"default_{parameter.name}"] = parameter.default
+            text += f"=default_{parameter.name}"
+        parts.append(text)
+        following = parameters[index + 1 :]
+        if parameter.kind is parameter.POSITIONAL_ONLY and not (
+            following and following[0].kind is parameter.POSITIONAL_ONLY
+        ):
+            parts.append("/")
+    return ", ".join(parts)
+
+
+def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:
+    db, arguments = contract.executor, ", ".join(contract.parameters)
+    asynchronous = contract.asynchronous
+    wait = "await " if asynchronous else ""
+    if binding.copy is not None:
+        names.update(run=copy_in_async if asynchronous else copy_in, make_copy=binding.copy)
+        return f"{wait}run({db}, make_copy({arguments}), {binding.items})"
+    if binding.batch is not None:
+        names.update(run=run_batch_async if asynchronous else run_batch, make_batch=binding.batch)
+        return f"{wait}run({db}, make_batch({arguments}), {binding.items})"
+    names["query"] = binding.query
+    if contract.cardinality is Cardinality.STREAM:
+        names["run"] = AsyncRows if asynchronous else Rows
+        wait = ""
+    else:
+        names["run"] = call_async if asynchronous else call
+    if binding.values is not None:
+        names["variant"] = binding.query.statement.variant()
+        return f"{wait}run({db}, query, variant, {binding.values})"
+    names["choose"] = binding.choose
+    return f"{wait}run({db}, query, *choose({arguments}))"
+
+
+def _dress(method: Any, contract: Contract, statement: Statement) -> None:
+    source = contract.function
+    method.__qualname__ = f"{contract.interface.__name__}.{contract.name}"
+    method.__module__ = contract.interface.__module__
+    method.__doc__ = source.__doc__ or statement.doc or None
+    method.__annotations__ = dict(source.__annotations__)
+    method.sqlkit_statement = statement
+    method.sqlkit_contract = contract
