@@ -1,0 +1,244 @@
+"""PostgreSQL text to tokens, by the rules of PostgreSQL's own scanner (``scan.l``, 14 to 18).
+
+The tokens tile the text: joined, they are the text again. ``:name`` is not PostgreSQL's but psql's; it is found
+here, for only the scanner knows whether a colon stands in a literal, a cast, ``:=`` or a slice. Strings are read
+with ``standard_conforming_strings`` on, its default since 9.1.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+__all__ = ["BLANK", "RESERVED", "Kind", "LexerError", "Token", "ends_operand", "tokenize"]
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    SPACE = "blanks and line ends"
+    LINE_COMMENT = "-- to the end of the line, which is not part of it"
+    BLOCK_COMMENT = "/* */, nested"
+    WORD = "keyword or identifier"
+    QUOTED = 'identifier in double quotes, U&"" too'
+    STRING = "literal in single quotes, with its prefix: E, U&, B, X, N"
+    CONTINUATION = "further segment of the string before it, on a later line"
+    DOLLAR = "literal in dollar quotes"
+    NUMBER = "numeric literal"
+    PARAMETER = ":name or :name.attribute"
+    POSITIONAL = "$1"
+    OPERATOR = "one or more of ~!@#^&|`?+-*/%<>="
+    CAST = "::"
+    ASSIGN = ":="
+    SLICE = "the colon between the bounds of a subscript"
+    COLON = "any other colon"
+    OPEN = "( or ["
+    CLOSE = ") or ]"
+    PUNCTUATION = ", ; . or .."
+    OTHER = "a character that means nothing to PostgreSQL"
+
+
+# What PostgreSQL's parser never sees. A tuple, for an Enum's hash is slow in Python 3.11.
+BLANK = (Kind.SPACE, Kind.LINE_COMMENT, Kind.BLOCK_COMMENT)
+
+
+class Token(NamedTuple):
+    """A stretch of the text: ``text[start:end]``."""
+
+    kind: Kind
+    start: int
+    end: int
+
+
+class LexerError(ValueError):
+    """Something opens at ``offset`` and never ends; ``reason`` says what."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        super().__init__(offset, reason)
+        self.offset = offset
+        self.reason = reason
+
+
+# PostgreSQL's scanner works on bytes: every byte of a non-ASCII character may stand in an identifier.
+_START = r"A-Za-z_\x80-\U0010ffff"
+_NAME = rf"[{_START}][0-9{_START}]*+"
+_DIGITS = r"[0-9](?:_?[0-9])*+"
+_NUMBER = (
+    r"0[xX](?:_?[0-9A-Fa-f])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
+    # 1..10 is an integer, two dots and an integer: scan.l's numericfail.
+    rf"|(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:[eE][-+]?{_DIGITS})?+"
+)
+_SCAN = re.compile(
+    rf"""(?P<SPACE>[ \t\n\r\f\v]++)
+    |(?P<LINE_COMMENT>--[^\n\r]*+)
+    |(?P<block>/\*)
+    |(?P<string>(?:(?P<prefix>[eEbBxXnN])|[uU]&)?')
+    |(?P<QUOTED>(?:[uU]&)?"[^"]*+(?:""[^"]*+)*+")
+    |(?P<unquoted>(?:[uU]&)?")
+    |(?P<WORD>[{_START}][0-9${_START}]*+)
+    |(?P<NUMBER>{_NUMBER})
+    |(?P<POSITIONAL>\$[0-9]++)
+    |(?P<dollar>\$(?:{_NAME})?\$)
+    |(?P<CAST>::)
+    |(?P<ASSIGN>:=)
+    |(?P<colon>:)
+    |(?P<operator>(?:(?!--|/\*)[~!@\#^&|`?+\-*/%<>=])++)
+    |(?P<open>[(\[])
+    |(?P<close>[)\]])
+    |(?P<PUNCTUATION>\.\.|[,;.])
+    |(?P<OTHER>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_PARAMETER = re.compile(rf":{_NAME}(?:\.{_NAME})*+")
+_NESTED = re.compile(r"/\*|\*/")
+# What follows the opening quote, through the closing one.
+_PLAIN = re.compile(r"[^']*+(?:''[^']*+)*+'")
+_ESCAPED = re.compile(r"[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*+'", re.DOTALL)
+_BITS = re.compile(r"[^']*+'")
+# Between two segments of one string: blanks and comments with at least one line end (scan.l's quotecontinue).
+_GAP = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+(?=')")
+_BODIES = {"e": _ESCAPED, "b": _BITS, "x": _BITS}
+
+# PostgreSQL 18's reserved words (kwlist.h), those that take no argument and so end an expression left out,
+# with the operators among its other words: a colon behind one of these is no slice.
+RESERVED = frozenset(
+    """
+    all analyse analyze and any array as asc asymmetric between both case cast check collate column
+    concurrently constraint create cross deferrable desc distinct do else except fetch for foreign from full
+    grant group having ilike in initially inner intersect into is join lateral leading left like limit
+    natural not offset on only or order outer overlaps placing primary references returning right select
+    similar some symmetric table tablesample then to trailing union unique using variadic verbose when where
+    window with
+    """.split()  # noqa: SIM905 (a list literal would be ninety lines)
+)
+_OPERANDS = (
+    Kind.QUOTED,
+    Kind.STRING,
+    Kind.CONTINUATION,
+    Kind.DOLLAR,
+    Kind.NUMBER,
+    Kind.PARAMETER,
+    Kind.POSITIONAL,
+    Kind.CLOSE,
+)
+
+
+def ends_operand(text: str, token: Token | None, before: Token | None) -> bool:
+    """Tell whether an expression can end with a token: a colon behind it in a subscript is a slice."""
+    if token is None:
+        return False
+    if token.kind is Kind.WORD:
+        column = before is not None and text[before.start : before.end] == "."
+        return column or text[token.start : token.end].lower() not in RESERVED
+    return token.kind in _OPERANDS
+
+
+def tokenize(text: str, start: int = 0, end: int | None = None, *, subscript: bool = False) -> list[Token]:
+    """Return the tokens of ``text[start:end]``, which they tile.
+
+    ``subscript`` says that the stretch begins inside a ``[``. Raises LexerError for a string, a quoted
+    identifier, a block comment or a dollar quote that does not end.
+    """
+    return _Scanner(text, len(text) if end is None else end, subscript).scan(start)
+
+
+class _Scanner:
+    """The state of one pass: what is open, and the last two significant tokens."""
+
+    __slots__ = ("before", "body", "continues", "end", "last", "opened", "text", "tokens")
+
+    def __init__(self, text: str, end: int, subscript: bool) -> None:
+        self.text = text
+        self.end = end
+        self.opened = ["["] if subscript else []
+        self.last: Token | None = None
+        self.before: Token | None = None
+        self.tokens: list[Token] = []
+        # Where the next segment of a continued string begins, and the rules of its body.
+        self.continues = -1
+        self.body = _PLAIN
+
+    def scan(self, start: int) -> list[Token]:
+        match = _SCAN.match
+        text, end, append = self.text, self.end, self.tokens.append
+        while start < end:
+            found = match(text, start, end)
+            if found is None or found.lastgroup is None:
+                raise LexerError(start, "unreadable")  # cannot be: OTHER takes any character
+            group = found.lastgroup
+            kind = _KINDS.get(group)
+            token = self._special(group, found) if kind is None else Token(kind, start, found.end())
+            append(token)
+            if token.kind not in BLANK:
+                self.before, self.last = self.last, token
+            start = token.end
+        return self.tokens
+
+    def _special(self, group: str, found: re.Match[str]) -> Token:
+        start, stop = found.span()
+        match group:
+            case "string":
+                if start != self.continues:
+                    self.body = _BODIES.get((found["prefix"] or "").lower(), _PLAIN)
+                return self._segment(start, stop)
+            case "block":
+                return Token(Kind.BLOCK_COMMENT, start, self._end_of_comment(start))
+            case "dollar":
+                return Token(Kind.DOLLAR, start, self._end_of_dollar(start, found.group()))
+            case "operator":
+                return Token(Kind.OPERATOR, start, start + _operator_length(found.group()))
+            case "colon":
+                return self._colon(start)
+            case "open":
+                self.opened.append(found.group())
+                return Token(Kind.OPEN, start, stop)
+            case "close":
+                if self.opened:
+                    self.opened.pop()
+                return Token(Kind.CLOSE, start, stop)
+        raise LexerError(start, "unterminated quoted identifier")
+
+    def _segment(self, start: int, inside: int) -> Token:
+        body = self.body.match(self.text, inside, self.end)
+        if body is None:
+            raise LexerError(start, "unterminated string")
+        kind = Kind.CONTINUATION if start == self.continues else Kind.STRING
+        gap = _GAP.match(self.text, body.end(), self.end)
+        self.continues = gap.end() if gap else -1
+        return Token(kind, start, body.end())
+
+    def _end_of_comment(self, start: int) -> int:
+        depth = 0
+        for mark in _NESTED.finditer(self.text, start, self.end):
+            depth += 1 if mark.group() == "/*" else -1
+            if depth == 0:
+                return mark.end()
+        raise LexerError(start, "unterminated block comment (they nest in PostgreSQL)")
+
+    def _end_of_dollar(self, start: int, quote: str) -> int:
+        close = self.text.find(quote, start + len(quote), self.end)
+        if close < 0:
+            raise LexerError(start, f"unterminated dollar quote {quote}")
+        return close + len(quote)
+
+    def _colon(self, start: int) -> Token:
+        """Decide between parameter and slice: behind a finished bound only a slice's colon can stand."""
+        subscript = bool(self.opened) and self.opened[-1] == "["
+        if not (subscript and ends_operand(self.text, self.last, self.before)):
+            found = _PARAMETER.match(self.text, start, self.end)
+            if found:
+                return Token(Kind.PARAMETER, start, found.end())
+        return Token(Kind.SLICE if subscript else Kind.COLON, start, start + 1)
+
+
+def _operator_length(operator: str) -> int:
+    """Return how much of a run of characters is one operator: ``=-`` is two, ``?-`` is one (scan.l)."""
+    length = len(operator)
+    while length > 1 and operator[length - 1] in "+-" and not set(operator[: length - 1]) & set("~!@#^&|`?%"):
+        length -= 1
+    return length
+
+
+_KINDS = {kind.name: kind for kind in Kind}
