@@ -55,7 +55,7 @@ def _prepare(
 
 def _is_async(db: object) -> bool:
     return isinstance(db, psycopg.AsyncConnection) or (
-        not isinstance(db, psycopg.Connection) and _lends_async(type(db))
+        not isinstance(db, psycopg.Connection) and _lends_async(cast("Any", type(db)))
     )
 
 
@@ -117,5 +117,6 @@ def stream(db: AsyncExecutor, row: type[T], sql: LiteralString, /, **values: Any
 def stream(db: Any, row: type[T], sql: LiteralString, /, **values: Any) -> Any:
     """Return the rows of a statement as a stream, in chunks, with flat memory."""
     prepared = _prepare(sql, Cardinality.STREAM, row, values)
-    rows = AsyncRows(db, *prepared) if _is_async(db) else Rows(db, *prepared)
-    return cast("Rows[T] | AsyncRows[T]", rows)
+    if _is_async(db):
+        return AsyncRows[T](db, *prepared)
+    return Rows[T](db, *prepared)

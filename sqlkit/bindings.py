@@ -113,7 +113,7 @@ class _Binder:
             )
         if names is None and items.item in (int, str, float, bool, bytes):
             raise self.error(
-                f"the items of {items.name!r} have no fields: a batch takes models, dataclasses, named tuples or mappings"
+                f"the items of {items.name!r} have no fields: a batch takes models, dataclasses, mappings, ..."
             )
 
     def _check_choices(self) -> None:

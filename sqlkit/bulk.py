@@ -6,7 +6,7 @@ Both are all or nothing: in a transaction of their own where none is open, behin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -28,11 +28,11 @@ from sqlkit.execution import (
     Local,
     Query,
     begin,
+    borrow,
+    borrow_async,
     dump,
     enter,
     leave_pipeline,
-    lend,
-    lend_async,
     load,
     make_rows,
     roll_back,
@@ -171,9 +171,8 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
     chunk = list(islice(iterator, CHUNK_ITEMS))
     if not chunk:
         return _empty(batch.query)
-    own = isinstance(db, psycopg.Connection)
-    conn = db if own else lend(db, batch.query)
-    progress = Progress(batch, None if own else db.local)
+    conn, local, lender = borrow(db, batch.query)
+    progress = Progress(batch, local)
     try:
         with conn.lock:
             try:
@@ -187,19 +186,18 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
                     conn.wait(progress.undo(conn))
                 raise
     finally:
-        if not own:
-            db.take_back(conn)
+        if lender is not None:
+            lender.take_back(conn)
 
 
 async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] | AsyncIterable[Any]) -> Any:
     """Run a statement once for each item on asyncio, a chunk in each round trip."""
     chunks = chunks_of(items)
-    chunk = await anext(chunks, [])
+    chunk: list[Any] = await anext(chunks, [])
     if not chunk:
         return _empty(batch.query)
-    own = isinstance(db, psycopg.AsyncConnection)
-    conn = db if own else await lend_async(db, batch.query)
-    progress = Progress(batch, None if own else db.local)
+    conn, local, lender = await borrow_async(db, batch.query)
+    progress = Progress(batch, local)
     try:
         async with conn.lock:
             try:
@@ -213,18 +211,18 @@ async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] 
                     await conn.wait(progress.undo(conn))
                 raise
     finally:
-        if not own:
-            await db.take_back(conn)
+        if lender is not None:
+            await lender.take_back(conn)
 
 
-async def chunks_of(items: Iterable[Any] | AsyncIterable[Any], size: int = CHUNK_ITEMS) -> Any:
+async def chunks_of(items: Iterable[Any] | AsyncIterable[Any], size: int = CHUNK_ITEMS) -> AsyncIterator[list[Any]]:
     """Yield lists of items, from either kind of iterable."""
     if not isinstance(items, AsyncIterable):
         iterator = iter(items)
-        while chunk := list(islice(iterator, size)):
-            yield chunk
+        while taken := list(islice(iterator, size)):
+            yield taken
         return
-    chunk = []
+    chunk: list[Any] = []
     async for item in items:
         chunk.append(item)
         if len(chunk) == size:

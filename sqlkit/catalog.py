@@ -272,7 +272,7 @@ def _register_composite(row: CatalogRow, adapters: AdaptersMap) -> None:
         _forget_binary(row.oid, adapters)
 
 
-def _no_factory(*values: object) -> object:
+def _no_factory(*_: object) -> object:
     raise TypeError("composite values are made by make_object")  # psycopg wants some factory that is no type
 
 

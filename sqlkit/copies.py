@@ -30,9 +30,9 @@ from sqlkit.execution import (
     Local,
     Query,
     begin,
+    borrow,
+    borrow_async,
     enter,
-    lend,
-    lend_async,
     roll_back,
 )
 from sqlkit.parameters import Unfit, check_zone, json_text, plain_value
@@ -241,12 +241,11 @@ def _affected(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> Affecte
 
 def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected:
     """Copy items into the table; the number of rows."""
-    own_conn = isinstance(db, psycopg.Connection)
-    conn = db if own_conn else lend(db, copy.query)
+    conn, local, lender = borrow(db, copy.query)
     own = False
     try:
         with conn.lock:
-            form, own = conn.wait(_start(conn, copy, None if own_conn else db.local))
+            form, own = conn.wait(_start(conn, copy, local))
         cursor = psycopg.Cursor(conn)
         try:
             with cursor.copy(copy_text(copy, form).encode(conn.info.encoding)) as target:
@@ -262,18 +261,17 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected:
         conn.wait(_end(conn, own, False))
         return _affected(cursor)
     finally:
-        if not own_conn:
-            db.take_back(conn)
+        if lender is not None:
+            lender.take_back(conn)
 
 
 async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | AsyncIterable[Any]) -> Affected:
     """Copy items into the table on asyncio; the number of rows."""
-    own_conn = isinstance(db, psycopg.AsyncConnection)
-    conn = db if own_conn else await lend_async(db, copy.query)
+    conn, local, lender = await borrow_async(db, copy.query)
     own = False
     try:
         async with conn.lock:
-            form, own = await conn.wait(_start(conn, copy, None if own_conn else db.local))
+            form, own = await conn.wait(_start(conn, copy, local))
         cursor = psycopg.AsyncCursor(conn)
         try:
             number = 0
@@ -292,8 +290,8 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
         await conn.wait(_end(conn, own, False))
         return _affected(cursor)
     finally:
-        if not own_conn:
-            await db.take_back(conn)
+        if lender is not None:
+            await lender.take_back(conn)
 
 
 def _note(error: BaseException, copy: CopyIn) -> None:

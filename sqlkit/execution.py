@@ -1,4 +1,4 @@
-"""A statement on a connection: the verbs one, optional, all, affected, nothing (``streams`` and ``bulk`` have the others).
+"""A statement on a connection: one row, one or none, all, how many, nothing (``streams`` and ``bulk`` are apart).
 
 A call is one generator, from arguments to objects, in three forms: plain (one round trip, in whatever transaction
 there is), framed (BEGIN, a bound view's settings, the statement and COMMIT in one pipeline) and promised (a writing
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, cast
 
 import psycopg
 from psycopg import generators
@@ -420,10 +420,17 @@ def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) ->
         db.take_back(conn)
 
 
+def borrow(db: Executor, query: Query) -> tuple[psycopg.Connection[Any], Local | None, Lender | None]:
+    """Return a connection, what to set on it in each transaction, and whom to give it back to, if anyone."""
+    if isinstance(db, psycopg.Connection):
+        return db, None, None
+    return lend(db, query), db.local, db
+
+
 def lend(db: Lender, query: Query) -> psycopg.Connection[Any]:
     """Borrow a connection; TypeError where there is none to borrow."""
-    borrow: Callable[[object], Any] | None = getattr(db, "lend", None)
-    conn = borrow(query) if borrow is not None else None
+    give: Callable[[object], Any] | None = getattr(db, "lend", None)
+    conn = give(query) if give is not None else None
     if not isinstance(conn, psycopg.Connection):
         close = getattr(conn, "close", None)  # a coroutine that nobody will await
         if close is not None:
@@ -445,14 +452,23 @@ async def call_async(db: AsyncExecutor, query: Query, variant: Variant, values: 
         await db.take_back(conn)
 
 
+async def borrow_async(
+    db: AsyncExecutor, query: Query
+) -> tuple[psycopg.AsyncConnection[Any], Local | None, AsyncLender | None]:
+    """Return an asynchronous connection, what to set on it, and whom to give it back to, if anyone."""
+    if isinstance(db, psycopg.AsyncConnection):
+        return db, None, None
+    return await lend_async(db, query), db.local, db
+
+
 async def lend_async(db: AsyncLender, query: Query) -> psycopg.AsyncConnection[Any]:
     """Borrow an asynchronous connection; TypeError where there is none to borrow."""
-    borrow: Callable[[object], Any] | None = getattr(db, "lend", None)
-    if borrow is None or isinstance(db, psycopg.Connection):
+    give: Callable[[object], Any] | None = getattr(db, "lend", None)
+    if give is None or isinstance(db, psycopg.Connection):
         raise not_an_executor(query, db, "a psycopg AsyncConnection or an AsyncDatabase")
-    pending = borrow(query)
+    pending = give(query)
     if isinstance(pending, psycopg.Connection):
-        db.take_back(pending)  # type: ignore[unused-coroutine]
+        cast("Lender", db).take_back(pending)
         raise not_an_executor(query, db, "a psycopg AsyncConnection or an AsyncDatabase")
     conn: psycopg.AsyncConnection[Any] = await pending
     return conn

@@ -15,11 +15,12 @@ from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import pydantic_core
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.abc import Transformer
+from psycopg.adapt import PyFormat
 from psycopg.pq import Format
 from psycopg.types.json import Json, Jsonb
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ from sqlkit.catalog import JSONS, PgType
 
 __all__ = ["DumpTable", "Unfit", "json_text", "plain_value"]
 
-Dump = Callable[[Any], bytes | None]
+Dump: TypeAlias = Callable[[Any], bytes | None]
 
 
 class Unfit(Exception):  # noqa: N818 - never leaves the package: ArgumentError is made of it
@@ -69,7 +70,7 @@ class DumpTable(dict[type, Dump]):
         if cls is int:
             return lambda value: b"%d" % value
         if cls is UUID:
-            return lambda value: value.hex.encode()  # type: ignore[no-any-return]
+            return lambda value: value.hex.encode()
         return self._any
 
     def _any(self, value: Any) -> bytes | None:

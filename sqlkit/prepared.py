@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
+from psycopg import abc as psycopg_abc
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap, Transformer
@@ -24,7 +25,7 @@ from sqlkit.shapes import Column, RowMaker, RowType
 
 __all__ = ["Connection", "Prepared", "command", "execute", "forget", "prepare", "round_trip", "search_path"]
 
-Connection = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
+Connection: TypeAlias = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
 #: Statements kept prepared on a connection; the oldest goes when one more comes.
 PREPARED_MAX = 1000
@@ -40,7 +41,7 @@ class Prepared:
     tables: tuple[DumpTable, ...]
     formats: list[Format] | None
     columns: tuple[Column, ...]
-    transformer: Transformer
+    transformer: psycopg_abc.Transformer
     result_format: Format
     loaders_set: bool = False
     makers: dict[RowType, RowMaker] = field(default_factory=dict)
@@ -163,7 +164,7 @@ def _describe(
 ) -> Prepared:
     assert memory.adapters is not None  # noqa: S101 - set by _learn
     adapters = memory.adapters
-    transformer = Transformer(Context(adapters, conn))  # type: ignore[arg-type]
+    transformer = Transformer(Context(adapters, conn))
     tables = tuple(DumpTable(type_of(memory, oid), transformer) for oid in parameters)
     formats = [table.format for table in tables]
     binary = all(adapters.get_loader(oid, Format.BINARY) is not None for oid in columns)
@@ -176,7 +177,7 @@ def _describe(
             Column((described.fname(index) or b"").decode(encoding), type_of(memory, oid))
             for index, oid in enumerate(columns)
         ),
-        Transformer(Context(adapters, conn)),  # type: ignore[arg-type]
+        Transformer(Context(adapters, conn)),
         Format.BINARY if binary else Format.TEXT,
     )
 

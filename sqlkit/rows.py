@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import linecache
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -90,10 +91,7 @@ class Group:
 
 
 def _compile(row: RowType, columns: tuple[Column, ...]) -> RowMaker:
-    if row.shape in ("value", "tuple"):
-        group = _positional(row, columns)
-    else:
-        group = _named(row, columns)
+    group = _positional(row, columns) if row.shape in ("value", "tuple") else _named(row, columns)
     if not row.validate:
         maker = _Trusted(columns).compile(group)
         if maker is not None:
@@ -311,12 +309,12 @@ class _Trusted:
             if isinstance(entry, Group):
                 if group.shape == "model" and not _is_bare(_model(group).model_fields[name]):
                     raise _Untrusted
-                values[name] = self._group(entry, name, indent)
+                values[name] = self._group(entry, indent)
             else:
                 values[name] = self._column(entry, annotations[name], schemas[name], indent)
         return self._construct(group, values, indent)
 
-    def _group(self, group: Group, name: str, indent: str) -> str:
+    def _group(self, group: Group, indent: str) -> str:
         result = f"g{next(_serial)}"
         if not group.nullable:
             self.lines.append(f"{indent}{result} = {self._build(group, indent)}")
@@ -416,11 +414,9 @@ def document_step(annotation: Any) -> Step:
             raise Distrust(expected, f"a JSON document that Python cannot read ({type(error).__name__})") from None
 
     try:
-        absent = validator.validate_python(None)
+        validator.validate_python(None)
     except ValidationError:
         return Step(False, convert)
-    if absent is None:
-        return Step(True, convert)
     return Step(True, convert)
 
 
@@ -437,7 +433,7 @@ def _document_fault(error: ValidationError, text: str | None) -> str:
 
 
 def _telling(error: Any) -> str:
-    return error["msg"] if error["type"] in TELLING else error["type"]
+    return str(error["msg"] if error["type"] in TELLING else error["type"])
 
 
 # Makers that let pydantic validate a batch.
@@ -456,7 +452,8 @@ class _Validated:
         target = ", ".join(f"c{index}" for index in range(len(self.columns))) + ","
         source = f"def shape(rows):\n    return [{self._expression(group)} for {target} in rows]\n"
         shape = _execute(source, self.names, describe_type(group.annotation))
-        validator = TypeAdapter(list[_validatable(self.row)]).validator  # type: ignore[misc]
+        batch: Any = list[_validatable(self.row)]  # type: ignore[misc]
+        validator = TypeAdapter(batch).validator
 
         def many(rows: list[tuple[Any, ...]]) -> list[Any]:
             with paused_collector() if len(rows) >= LARGE_BATCH else _NOTHING:
@@ -552,14 +549,15 @@ _NOTHING = _Nothing()
 
 def _validatable(row: RowType) -> Any:
     """Return the annotation as pydantic takes it: before Python 3.12 it wants typing_extensions' TypedDict."""
-    if row.shape != "typed dict" or isinstance(row.annotation, typing_extensions._TypedDictMeta):  # type: ignore[attr-defined]
-        return row.annotation
     cls = row.annotation
+    if row.shape != "typed dict" or type(cls).__module__ != "typing" or sys.version_info >= (3, 12):
+        return cls
     hints = {
-        name: hint if name in cls.__required_keys__ else typing_extensions.NotRequired[hint]  # type: ignore[valid-type]
+        name: hint if name in cls.__required_keys__ else typing_extensions.NotRequired[hint]
         for name, hint in typing_extensions.get_type_hints(cls, include_extras=True).items()
     }
-    return typing_extensions.TypedDict(cls.__name__, hints)  # type: ignore[operator]
+    make: Any = typing_extensions.TypedDict
+    return make(cls.__name__, hints)
 
 
 def _naming(column: str, read: Callable[[Any], Any] | None) -> Callable[[Any], Any]:

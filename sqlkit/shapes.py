@@ -99,7 +99,7 @@ def classify(annotation: Any) -> tuple[Shape, Mapping[str, Any]]:
             return "typed dict", typing_extensions.get_type_hints(origin, include_extras=True)
         if issubclass(origin, tuple) and hasattr(origin, "_fields"):
             hints = typing_extensions.get_type_hints(origin, include_extras=True)
-            return "named tuple", {name: hints.get(name, Any) for name in origin._fields}
+            return "named tuple", {name: hints.get(name, Any) for name in vars(origin)["_fields"]}
         if dataclasses.is_dataclass(origin):
             hints = typing_extensions.get_type_hints(origin, include_extras=True)
             return "dataclass", {part.name: hints[part.name] for part in dataclasses.fields(origin) if part.init}

@@ -24,15 +24,17 @@ from sqlkit.connection import memory_of
 from sqlkit.errors import ConnectionBusy, RowError
 from sqlkit.execution import (
     AsyncExecutor,
+    AsyncLender,
     Executor,
+    Lender,
     Local,
     Query,
     begin,
+    borrow,
+    borrow_async,
     dump,
     enter,
     is_stale,
-    lend,
-    lend_async,
     make,
     roll_back,
 )
@@ -221,6 +223,7 @@ class Flow:
         self.db = db
         self.course = course
         self.conn: psycopg.Connection[Any] | None = None
+        self.lender: Lender | None = None
         self.lock: Any = None
         self.started = self.ended = self.taken = False
 
@@ -252,14 +255,13 @@ class Flow:
     def _open(self) -> None:
         db, course = self.db, self.course
         self.started = True
-        own = isinstance(db, psycopg.Connection)
-        conn = db if own else lend(db, course.query)
+        conn, local, self.lender = borrow(db, course.query)
         lock = conn.lock
         lock.acquire()  # until the end
         self.conn, self.lock = conn, lock
         conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
         memory_of(conn).stream = self
-        conn.wait(course.start(conn, None if own else db.local))
+        conn.wait(course.start(conn, local))
 
     def end(self, failed: bool) -> None:
         """Stop the statement, end what was begun for it and free the connection."""
@@ -276,8 +278,8 @@ class Flow:
             conn.lock = self.lock
             memory_of(conn).stream = None
             self.lock.release()
-            if not isinstance(self.db, psycopg.Connection):
-                self.db.take_back(conn)
+            if self.lender is not None:
+                self.lender.take_back(conn)
 
     def close(self) -> None:
         """End the stream because its connection is wanted: whoever goes on reading is told."""
@@ -293,6 +295,7 @@ class AsyncFlow:
         self.db = db
         self.course = course
         self.conn: psycopg.AsyncConnection[Any] | None = None
+        self.lender: AsyncLender | None = None
         self.lock: Any = None
         self.started = self.ended = self.taken = self.dropped = False
 
@@ -324,14 +327,13 @@ class AsyncFlow:
     async def _open(self) -> None:
         db, course = self.db, self.course
         self.started = True
-        own = isinstance(db, psycopg.AsyncConnection)
-        conn = db if own else await lend_async(db, course.query)
+        conn, local, self.lender = await borrow_async(db, course.query)
         lock = conn.lock
         await lock.acquire()  # until the end
         self.conn, self.lock = conn, lock
         conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
         memory_of(conn).stream = self
-        await conn.wait(course.start(conn, None if own else db.local))
+        await conn.wait(course.start(conn, local))
 
     async def end(self, failed: bool) -> None:
         """Stop the statement, end what was begun for it and free the connection."""
@@ -348,8 +350,8 @@ class AsyncFlow:
             conn.lock = self.lock
             memory_of(conn).stream = None
             self.lock.release()
-            if not isinstance(self.db, psycopg.AsyncConnection):
-                await self.db.take_back(conn)
+            if self.lender is not None:
+                await self.lender.take_back(conn)
 
     async def close(self) -> None:
         """End the stream because its connection is wanted: whoever goes on reading is told."""

@@ -171,7 +171,7 @@ def _is_plain_class(model: type[BaseModel]) -> bool:
     decorators = model.__pydantic_decorators__
     return (
         model.__init__ is BaseModel.__init__
-        and model.__new__ is object.__new__
+        and _makes_plainly(model)
         and not model.__private_attributes__
         and not decorators.validators
         and not decorators.field_validators
@@ -182,6 +182,10 @@ def _is_plain_class(model: type[BaseModel]) -> bool:
     )
 
 
+def _makes_plainly(cls: type) -> bool:
+    return all("__new__" not in vars(parent) for parent in cls.__mro__ if parent not in (BaseModel, object))
+
+
 def trusted_dataclass(cls: type[Any]) -> bool:
     """Tell whether a dataclass only keeps what it is given: no ``__post_init__``, no ``__init__`` of its own."""
     parameters = getattr(cls, "__dataclass_params__", None)
@@ -190,6 +194,6 @@ def trusted_dataclass(cls: type[Any]) -> bool:
         and parameters.init
         and "__pydantic_core_schema__" not in cls.__dict__
         and not hasattr(cls, "__post_init__")
-        and cls.__new__ is object.__new__
+        and _makes_plainly(cls)
         and all(field.init for field in dataclasses.fields(cls))
     )
