@@ -21,6 +21,9 @@ _VERBS = frozenset({"select", "values", "table", "update", *_FOLLOWED_BY})
 _NO_VERB_BEHIND = frozenset({".", "on", "for", "key", "then", "or", "before", "after", "of"})
 
 
+_WORDS = (Kind.WORD, Kind.PUNCTUATION, Kind.OPEN, Kind.CLOSE)
+
+
 @dataclass(frozen=True, slots=True)
 class Verb:
     """The verb of a query, and the index of its token."""
@@ -36,10 +39,7 @@ class Words:
 
     def __init__(self, text: str, items: Sequence[Token]) -> None:
         self.items = items
-        self.words = [
-            text[start:end].lower() if kind in (Kind.WORD, Kind.PUNCTUATION, Kind.OPEN, Kind.CLOSE) else ""
-            for kind, start, end in items
-        ]
+        self.words = [text[start:end].lower() if kind in _WORDS else "" for kind, start, end in items]
 
     def at(self, index: int) -> str:
         """Return a word, or an empty string where there is none."""

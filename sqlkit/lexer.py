@@ -161,19 +161,19 @@ class _Scanner:
         self.body = _PLAIN
 
     def scan(self, start: int) -> list[Token]:
-        match = _SCAN.match
+        match, kinds, new = _SCAN.match, _KINDS, tuple.__new__
         text, end, append = self.text, self.end, self.tokens.append
         while start < end:
             found = match(text, start, end)
             if found is None or found.lastgroup is None:
                 raise LexerError(start, "unreadable")  # cannot be: OTHER takes any character
-            group = found.lastgroup
-            kind = _KINDS.get(group)
-            token = self._special(group, found) if kind is None else Token(kind, start, found.end())
+            kind = kinds.get(found.lastgroup)
+            # NamedTuple's own __new__ is a Python function and takes twice as long.
+            token = new(Token, (kind, start, found.end())) if kind else self._special(found.lastgroup, found)
             append(token)
-            if token.kind not in BLANK:
+            if token[0] not in BLANK:
                 self.before, self.last = self.last, token
-            start = token.end
+            start = token[2]
         return self.tokens
 
     def _special(self, group: str, found: re.Match[str]) -> Token:

@@ -61,10 +61,17 @@ class Marked:
 
 def read_markers(source: SqlText, section: Section) -> Marked:
     """Read the markers of a section; raise SqlFileError for one that does not parse or is misplaced."""
+    if not any(_concerns(source.text[comment.start : comment.end]) for comment in section.comments):
+        return Marked(source, list(section.items))
     reader = _Reader(source, section)
     for token in section.tokens:
         reader.take(token)
     return reader.finish()
+
+
+def _concerns(comment: str) -> bool:
+    """Tell whether a comment may hold a marker of lines."""
+    return "--|" in comment or "--?" in comment
 
 
 @dataclass(slots=True)

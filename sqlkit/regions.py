@@ -11,6 +11,8 @@ from sqlkit.references import Reference, reference_of, refuse
 
 __all__ = ["Region", "Uses", "read_uses"]
 
+_REFUSED = (Kind.POSITIONAL, Kind.OTHER, Kind.COLON)
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -59,8 +61,9 @@ def read_uses(marked: Marked) -> Uses:
     uses = Uses()
     asked = [_Asked() for _ in marked.regions]
     for item in marked.items:
-        refuse(marked.source, item)
-        if item.kind is Kind.PARAMETER:
+        if item.kind in _REFUSED:
+            refuse(marked.source, item)
+        elif item.kind is Kind.PARAMETER:
             _sort(marked, uses, asked, item, reference_of(marked.source, item))
         elif asked and (condition := marked.condition(item)).region is not None:
             asked[condition.region].standing.add(condition.choice)

@@ -11,6 +11,8 @@ from sqlkit.sqltext import SqlText, python_name
 
 __all__ = ["Section", "cut", "whole"]
 
+# The name is local to this module for speed: a file of a megabyte has a quarter of a million tokens.
+_COMMENT = Kind.LINE_COMMENT
 _HEADER = re.compile(r"--\s*name\s*:\s*(.*?)\s*")
 _DIRECTIVE = re.compile(r"--@\s*([A-Za-z_][\w-]*)\s*:\s*(\S.*?)\s*")
 
@@ -19,8 +21,8 @@ _DIRECTIVE = re.compile(r"--@\s*([A-Za-z_][\w-]*)\s*:\s*(\S.*?)\s*")
 class Section:
     """One statement's part of a file.
 
-    ``tokens`` are all behind the header, ``text_start`` and ``text_end`` the offsets of the statement's own
-    text.
+    ``tokens`` are all behind the header, ``items`` the significant ones, ``comments`` the line comments;
+    ``text_start`` and ``text_end`` are the offsets of the statement's own text.
     """
 
     name: str
@@ -28,6 +30,8 @@ class Section:
     directives: dict[str, str]
     header: int
     tokens: Sequence[Token]
+    items: Sequence[Token]
+    comments: Sequence[Token]
     text_start: int
     text_end: int
 
@@ -35,7 +39,7 @@ class Section:
 def cut(source: SqlText) -> Iterator[Section]:
     """Yield the sections of a file; raise SqlFileError for what belongs to none and for a name given twice."""
     tokens = source.tokens()
-    headers = [index for index, token in enumerate(tokens) if _is_header(source, token)]
+    headers = [index for index, token in enumerate(tokens) if token[0] is _COMMENT and _is_header(source, token)]
     _expect_nothing(source, tokens[: headers[0]] if headers else tokens)
     if not headers:
         raise source.error(0, "no statement; begin each with a line -- name: some_name")
@@ -53,17 +57,14 @@ def whole(source: SqlText, name: str) -> Section:
     """Return a text without header as one section."""
     tokens = source.tokens()
     for token in tokens:
-        if _is_header(source, token):
+        if token.kind is _COMMENT and _is_header(source, token):
             raise source.error(token.start, "a -- name: line belongs in a file; here is one statement without a name")
     return _section(source, name, None, tokens)
 
 
-def _is_header(source: SqlText, token: Token) -> bool:
-    return (
-        token.kind is Kind.LINE_COMMENT
-        and _HEADER.match(source.text, token.start, token.end) is not None
-        and source.first_on_line(token.start)
-    )
+def _is_header(source: SqlText, comment: Token) -> bool:
+    found = _HEADER.match(source.text, comment.start, comment.end)
+    return found is not None and source.first_on_line(comment.start)
 
 
 def _name(source: SqlText, header: Token) -> str:
@@ -84,28 +85,31 @@ def _expect_nothing(source: SqlText, tokens: Sequence[Token]) -> None:
 
 
 def _section(source: SqlText, name: str, header: Token | None, tokens: Sequence[Token]) -> Section:
-    doc, behind = _doc(source, header, tokens)
-    directives, behind = _directives(source, tokens, behind)
-    text_end = _end(source, tokens, header)
-    text_start = next(token.start for token in tokens[behind:] if token.kind is not Kind.SPACE)
-    return Section(name, doc, directives, header.start if header else 0, tokens, text_start, text_end)
+    items = [token for token in tokens if token[0] not in BLANK]
+    comments = [token for token in tokens if token[0] is _COMMENT]
+    start = header.start if header else 0
+    if not items:
+        raise source.error(start, "an empty statement")
+    doc, behind = _doc(source, header, items[0], comments)
+    directives, behind = _directives(source, items[0], comments, behind)
+    text_start = next(token.start for token in tokens if token.start >= behind and token.kind is not Kind.SPACE)
+    text_end = _end(source, items, start) or _last(source, tokens)
+    return Section(name, doc, directives, start, tokens, items, comments, text_start, text_end)
 
 
-def _doc(source: SqlText, header: Token | None, tokens: Sequence[Token]) -> tuple[str, int]:
-    """Return the comment lines directly behind the header, and the index behind the last of them."""
+def _doc(source: SqlText, header: Token | None, first: Token, comments: Sequence[Token]) -> tuple[str, int]:
+    """Return the comment lines directly behind the header, and the offset behind the last of them."""
     lines: list[str] = []
-    behind = 0
-    line = source.line(header.start) + 1 if header else 0
-    for index, (kind, start, end) in enumerate(tokens):
-        if kind is Kind.SPACE:
-            continue
-        comment = source.text[start:end]
-        if kind is not Kind.LINE_COMMENT or source.line(start) != line or _marks(comment):
-            break
+    behind = header.end if header else 0
+    line = source.line(header.start) if header else -1
+    for comment in comments:
+        text = source.text[comment.start : comment.end]
         line += 1
-        if not comment.startswith("--@"):
-            lines.append(comment[2:].removeprefix(" ").rstrip())
-            behind = index + 1
+        if comment.start > first.start or source.line(comment.start) != line or _marks(text):
+            break
+        if not text.startswith("--@"):
+            lines.append(text[2:].removeprefix(" ").rstrip())
+            behind = comment.end
     return "\n".join(lines).strip("\n"), behind
 
 
@@ -114,73 +118,64 @@ def _marks(comment: str) -> bool:
     return comment.startswith("--?") or ("--|" in comment and not comment.startswith("--@"))
 
 
-def _directives(source: SqlText, tokens: Sequence[Token], behind: int) -> tuple[dict[str, str], int]:
-    """Return the directives, which stand before the SQL, and the index behind the last of them."""
+def _directives(source: SqlText, first: Token, comments: Sequence[Token], behind: int) -> tuple[dict[str, str], int]:
+    """Return the directives, which stand before the SQL, and the offset behind the last of them."""
     directives: dict[str, str] = {}
-    begun = False
-    for index, (kind, start, end) in enumerate(tokens):
-        begun = begun or kind not in BLANK
-        if kind is not Kind.LINE_COMMENT or not source.text.startswith("--@", start):
+    for _, start, end in comments:
+        if not source.text.startswith("--@", start):
             continue
         found = _DIRECTIVE.fullmatch(source.text, start, end)
         if not found:
             raise source.error(start, "a directive that does not parse; write --@ key: value")
-        if begun:
+        if start > first.start:
             raise source.error(start, "a directive stands directly under the name, before the SQL")
         if found[1] in directives:
             raise source.error(start, f"the directive {found[1]} is given twice")
         directives[found[1]] = found[2]
-        behind = max(behind, index + 1)
+        behind = max(behind, end)
     return directives, behind
 
 
-def _end(source: SqlText, tokens: Sequence[Token], header: Token | None) -> int:
-    """Return the offset behind the closing ``;``, or else behind the last token that is no blank."""
-    begun, closed, last = False, 0, 0
-    body = _AtomicBody(source.text)
-    for token in tokens:
-        if token.kind not in BLANK:
-            if closed:
-                raise source.error(token.start, "two statements under one name; give each its own -- name: line")
-            if body.ends_statement(token):
-                closed = token.end
-            else:
-                begun = True
-        if token.kind is not Kind.SPACE:
-            last = token.start + len(source.text[token.start : token.end].rstrip())
-    if not begun:
-        raise source.error(header.start if header else 0, "an empty statement")
-    return closed or last
+def _end(source: SqlText, items: Sequence[Token], start: int) -> int:
+    """Return the offset behind the closing ``;``, 0 if there is none."""
+    text, opened, body = source.text, 0, _AtomicBody()
+    for index, (kind, begin, end) in enumerate(items):
+        if kind is Kind.OPEN:
+            opened += 1
+        elif kind is Kind.CLOSE:
+            opened -= 1
+        elif kind is Kind.WORD:
+            body.take(text[begin:end].lower())
+        elif kind is Kind.PUNCTUATION:
+            body.take(text[begin:end])
+            if text[begin] == ";" and opened <= 0 and not body.depth:
+                if not index:
+                    raise source.error(start, "an empty statement")
+                if index + 1 < len(items):
+                    place = items[index + 1].start
+                    raise source.error(place, "two statements under one name; give each its own -- name: line")
+                return end
+    return 0
+
+
+def _last(source: SqlText, tokens: Sequence[Token]) -> int:
+    """Return the offset behind the last token that is no blank, comments included."""
+    last = next(token for token in reversed(tokens) if token.kind is not Kind.SPACE)
+    return last.start + len(source.text[last.start : last.end].rstrip())
 
 
 class _AtomicBody:
-    """Finds the ``;`` that ends a statement: outside parentheses and outside ``begin atomic ... end``."""
+    """Follows ``begin atomic ... end``, in which a ``;`` ends no statement; ``case ... end`` nests in it."""
 
-    __slots__ = ("before", "depth", "opened", "text")
+    __slots__ = ("before", "depth")
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self) -> None:
         self.before = ""
         self.depth = 0
-        self.opened = 0
 
-    def ends_statement(self, token: Token) -> bool:
-        """Take the next significant token and tell whether it is the closing ``;``."""
-        kind = token.kind
-        if kind is Kind.OPEN:
-            self.opened += 1
-        elif kind is Kind.CLOSE:
-            self.opened -= 1
-        before, self.before = self.before, ""
-        if kind is Kind.WORD:
-            self._word(self.text[token.start : token.end].lower(), before)
-        elif kind is Kind.PUNCTUATION:
-            self.before = self.text[token.start : token.end]
-            return self.before == ";" and self.depth == 0 and self.opened <= 0
-        return False
-
-    def _word(self, word: str, before: str) -> None:
-        self.before = word
+    def take(self, word: str) -> None:
+        """Take the next word, in lower case, or punctuation."""
+        before, self.before = self.before, word
         if before in (".", "as"):  # a label: the names of columns may be any word there
             return
         if (word == "atomic" and before == "begin") or (self.depth and word == "case"):
