@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 from psycopg import generators, pq
 from psycopg._connection_base import BaseConnection
+from psycopg._preparing import Prepare, PrepareManager
+from psycopg._queries import PostgresQuery
 from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
@@ -20,7 +22,7 @@ from psycopg.errors import error_from_result
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
-__all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "memory_of", "send"]
+__all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "PreparedByPsycopg", "memory_of", "send"]
 
 
 class OpenStream(Protocol):
@@ -97,6 +99,25 @@ def send(pgconn: PGconn, message: bytes) -> PQGen[list[PGresult]]:
         if result.status == pq.ExecStatus.FATAL_ERROR:
             raise error_from_result(result, encoding=pgconn._encoding)
     return results
+
+
+class PreparedByPsycopg(PrepareManager):
+    """psycopg's memory of what it has prepared itself, which sees every raw statement pass.
+
+    Raw DEALLOCATE and DISCARD take sqlkit's statements too. One that hides behind a comment or another
+    statement is not seen here; then the server's complaint (26000) tells.
+    """
+
+    def __init__(self, memory: Memory, prepare_threshold: int | None) -> None:
+        super().__init__()
+        self._memory = memory
+        self.prepare_threshold = prepare_threshold
+
+    def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Any:
+        """Note a statement that has run."""
+        if query.query[:16].lstrip()[:5].lower() in (b"deall", b"disca"):
+            self._memory.prepared.clear()
+        return super().maybe_add_to_cache(query, prep, name)
 
 
 class _Noticing(BaseConnection[Any]):

@@ -9,10 +9,10 @@ from psycopg import errors as e
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 
 from sqlkit.connection import AsyncPooledConnection, PooledConnection, memory_of
-from sqlkit.database.options import Transaction
+from sqlkit.database.options import Begins, Transaction
 
 __all__ = ["RESET", "Before", "commits_cleanly", "dress", "ended", "left_unusable", "undress"]
 
@@ -47,7 +47,7 @@ class Before(NamedTuple):
     adapters: AdaptersMap | None
 
 
-def dress(conn: Pooled, transaction: Transaction, begins: bytes) -> Before:
+def dress(conn: Pooled, transaction: Transaction, begins: Begins) -> Before:
     """Make a lent connection one that begins on first use, and return how it was; nothing is sent.
 
     psycopg's setters would lock and look for a transaction; a connection that was just lent has neither.
@@ -64,14 +64,15 @@ def dress(conn: Pooled, transaction: Transaction, begins: bytes) -> Before:
         conn._adapters = AdaptersMap(before.adapters)  # what the borrower registers is the borrower's
     _set_transactions(conn, False, transaction)
     memory = memory_of(conn)
-    memory.begins = begins
+    memory.begins, memory.path = begins
     memory.commits = memory.committed = 0
     return before
 
 
 def undress(conn: Pooled, before: Before) -> None:
     """Put psycopg's side of a connection back as it was; nothing is sent."""
-    memory_of(conn).begins = b""
+    memory = memory_of(conn)
+    memory.begins = memory.path = b""
     _set_transactions(conn, True, Transaction())
     conn.row_factory = before.row_factory
     conn.cursor_factory = before.cursor_factory
@@ -97,7 +98,7 @@ def left_unusable(conn: Pooled) -> str | None:
     """Say in what state a borrower left a connection that cannot be used any more; None if it can."""
     if conn.closed:
         return "the connection was closed inside its block; what was not committed before is lost"
-    if conn._pipeline is not None:
+    if conn._pipeline is not None or conn.pgconn.pipeline_status != PipelineStatus.OFF:
         return "the connection was left in pipeline mode"
     if conn._num_transactions:
         return "the connection was left inside conn.transaction()"
@@ -125,8 +126,8 @@ def commits_cleanly(conn: Pooled, place: object) -> bool:
 def ended(conn: Pooled, resets: bool) -> PQGen[None]:
     """Commit what is open and, if raw SQL ran, put the session back as it was: one message, one round trip.
 
-    A COMMIT that fails ends the message, so that its error is the first; what fails after it is not the block's
-    business, and the pool sees that the session is still ``touched``.
+    A COMMIT that fails ends the message, so that its error is the first; what fails after it is not the
+    block's business, and the pool sees that the session is still ``touched``.
     """
     memory, pgconn = memory_of(conn), conn.pgconn
     if pgconn.transaction_status != TransactionStatus.INTRANS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from psycopg import IsolationLevel
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sqlkit.settings import Settings
 
 __all__ = [
+    "Begins",
     "Health",
     "Isolation",
     "PoolStatus",
@@ -155,12 +156,19 @@ def search_path(schema: str) -> str:
     return f'"{quoted}", extensions'
 
 
-def begins_with(local: Local | None) -> bytes:
-    """Return the statement that rides along with BEGIN and sets what a view is bound to; empty if nothing."""
+class Begins(NamedTuple):
+    """What rides along with BEGIN: a statement, empty if there is nothing to set, and the search path it sets."""
+
+    statement: bytes
+    path: bytes
+
+
+def begins_with(local: Local | None) -> Begins:
+    """Return the statement that sets what a view is bound to, as literals, for it shares a message with BEGIN."""
     if local is None or not local.settings:
-        return b""
+        return Begins(b"", b"")
     calls = (f"pg_catalog.set_config({_literal(name)}, {_literal(value)}, true)" for name, value in local.settings)
-    return f"select {', '.join(calls)}".encode()
+    return Begins(f"select {', '.join(calls)}".encode(), (local.path or "").encode())
 
 
 def _session(settings: Settings) -> dict[str, str]:

@@ -24,11 +24,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from psycopg.pq import ConnStatus, TransactionStatus
+from psycopg.pq import ConnStatus, PipelineStatus, TransactionStatus
 from psycopg_pool import PoolClosed
 from psycopg_pool.base import BasePool
 
-from sqlkit.connection import Memory, memory_of
+from sqlkit.connection import Memory, PreparedByPsycopg, memory_of
 from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.holders import Holders
 from sqlkit.database.options import PoolStatus, connect_keywords
@@ -43,6 +43,7 @@ RECONNECT_EVERY = 0.5  # seconds, while somebody waits and the server is away
 ANSWER_WITHIN = 5.0  # seconds for a question of the pool's own: are you there, forget what the borrower set
 IDLE = TransactionStatus.IDLE
 OK = ConnStatus.OK
+OFF = PipelineStatus.OFF
 
 
 class PoolCore(BasePool):
@@ -80,6 +81,7 @@ class PoolCore(BasePool):
     def welcome(self, conn: Pooled) -> None:
         """Begin to remember a new connection."""
         memory = memory_of(conn)
+        conn._prepared = PreparedByPsycopg(memory, conn.prepare_threshold)
         memory.readable = _readable(conn.pgconn.socket)
         memory.returned = monotonic()
         self.trouble = None
@@ -117,6 +119,7 @@ class PoolCore(BasePool):
             and memory.stream is None
             and conn.pgconn.transaction_status == IDLE
             and conn._pipeline is None
+            and conn.pgconn.pipeline_status == OFF
         )
 
     def settle(self, conn: Pooled) -> bool:

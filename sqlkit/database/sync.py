@@ -16,6 +16,7 @@ from sqlkit.database.borrowing import Before, commits_cleanly, dress, ended, lef
 from sqlkit.database.health import QUESTION, answered, unanswered
 from sqlkit.database.holders import Place, calling_place
 from sqlkit.database.options import (
+    Begins,
     Health,
     Isolation,
     PoolStatus,
@@ -44,7 +45,7 @@ class Block(AbstractContextManager[psycopg.Connection[Any]]):
 
     __slots__ = ("_before", "_begins", "_conn", "_pool", "_transaction", "done", "lost", "place", "sent")
 
-    def __init__(self, pool: Pool, begins: bytes, transaction: Transaction, place: Place) -> None:
+    def __init__(self, pool: Pool, begins: Begins, transaction: Transaction, place: Place) -> None:
         self._pool = pool
         self._begins = begins
         self._transaction = transaction
