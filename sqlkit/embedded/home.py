@@ -45,8 +45,9 @@ BASE_SETTINGS = {
     "log_destination": "stderr",
     "logging_collector": "off",
 }
-# For tests only: a crash of the machine loses everything.
-NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# For tests only: a crash of the machine loses everything. A crash of the server alone still loses nothing, for a commit
+# has been given to the operating system; with synchronous_commit off it would not.
+NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
@@ -134,9 +135,7 @@ class Home:
             outside = Path(place) / tag
             if len(os.fsencode(outside / name)) <= LONGEST_SOCKET and account.may_enter(Path(place)):
                 return own_directory(outside, account), True
-        raise EmbeddedError(
-            f"{self.folder}: no directory is short enough for its socket: set TMPDIR to a short path"
-        )
+        raise EmbeddedError(f"{self.folder}: no directory is short enough for its socket: set TMPDIR to a short path")
 
     def settle(self, bindir: Path, account: Account, *, durable: bool, settings: Mapping[str, str]) -> None:
         """Make the data directory, unless it is there, check that it fits, and write its settings."""
@@ -152,10 +151,18 @@ class Home:
                 f"give the programs of {found} (bindir=, SQLKIT_POSTGRES_BINDIR), dump and restore, "
                 "or name another folder"
             )
-        chosen = BASE_SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings)
+        self.write_settings(account, BASE_SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings))
+
+    def write_settings(self, account: Account, settings: Mapping[str, str]) -> None:
+        """Write the settings to a file of their own, which PostgreSQL's includes; ALTER SYSTEM wins over them."""
         file = self.data / SETTINGS_FILE
-        file.write_text("".join(f"{name} = {quoted(value)}\n" for name, value in chosen.items()))
+        file.write_text("".join(f"{name} = {quoted(str(value))}\n" for name, value in settings.items()))
         account.own(file)
+        include = f"include_if_exists = '{SETTINGS_FILE}'"
+        configuration = self.data / "postgresql.conf"
+        if include not in configuration.read_text().splitlines():
+            with configuration.open("a") as appended:
+                appended.write(f"\n# Written by sqlkit at each start:\n{include}\n")
 
     def initialise(self, bindir: Path, account: Account, *, durable: bool) -> None:
         """Run initdb beside the data directory and rename the result: half of one is never taken for one."""
@@ -170,8 +177,6 @@ class Home:
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
             else:
                 raise EmbeddedError(f"{self.folder}: initdb failed{self.log_tail(start)}")
-            with (half / "postgresql.conf").open("a") as file:
-                file.write(f"\n# Written by sqlkit at each start:\ninclude_if_exists = '{SETTINGS_FILE}'\n")
             half.rename(self.data)
         finally:
             shutil.rmtree(half, ignore_errors=True)
@@ -214,9 +219,7 @@ class Home:
         if account.may_enter(self.folder):
             return False
         if sys.platform != "linux":
-            raise EmbeddedError(
-                f"{self.folder}: {account.name}, who runs the server for root, may not enter it"
-            )
+            raise EmbeddedError(f"{self.folder}: {account.name}, who runs the server for root, may not enter it")
         return True
 
 

@@ -93,9 +93,6 @@ class Keeper:
             # The account may not walk to the folder, but it may use a directory that root has opened for it.
             kept = [os.open(data, os.O_RDONLY | os.O_DIRECTORY)]
             data = f"/proc/self/fd/{kept[0]}"
-        account: dict[str, Any] = {}
-        if self.plan["uid"] is not None:
-            account = {"user": self.plan["uid"], "group": self.plan["gid"], "extra_groups": []}
         try:
             return subprocess.Popen(  # noqa: S603
                 [*self.plan["command"], "-D", data],
@@ -103,7 +100,9 @@ class Keeper:
                 env=self.plan["environment"],
                 pass_fds=kept,
                 preexec_fn=self.die_with_keeper,
-                **account,
+                user=self.plan["uid"],
+                group=self.plan["gid"],
+                extra_groups=None if self.plan["uid"] is None else [],
             )
         finally:
             for descriptor in kept:
@@ -124,9 +123,7 @@ class Keeper:
             now = time.monotonic()
             falls = [*(fall for fall in falls if now - fall < RESTARTS_WITHIN), now]
             if len(falls) > RESTARTS:
-                sys.stderr.write(
-                    f"sqlkit: the server was killed {len(falls)} times in a minute and is left alone\n"
-                )
+                sys.stderr.write(f"sqlkit: the server was killed {len(falls)} times in a minute and is left alone\n")
                 break
             sys.stderr.write("sqlkit: the server was killed and is started again\n")
             kill_orphans(self.plan["cluster"])
@@ -155,9 +152,7 @@ def main(path: str) -> None:
     with open(path, encoding="utf-8") as file:
         plan = json.load(file)
     keeping = os.open(plan["keeping"], os.O_RDWR)
-    fcntl.flock(
-        keeping, fcntl.LOCK_EX
-    )  # shared with the child: when this process ends, the lock is known to be held
+    fcntl.flock(keeping, fcntl.LOCK_EX)  # shared with the child: when this process ends, the lock is known to be held
     if os.fork():
         os._exit(0)  # so the keeper belongs to init, and its users have no child to wait for
     os.setsid()

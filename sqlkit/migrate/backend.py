@@ -101,7 +101,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             )
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        """Return yoyo's log entry, without the look-up of this machine's full name, which may take seconds."""
+        """Return yoyo's log entry, without the look-up of this machine's full name, which may take long."""
         found = socket.getfqdn
         socket.getfqdn = socket.gethostname  # type: ignore[assignment]
         try:

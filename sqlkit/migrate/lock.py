@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from sqlkit.errors import MigrationError
 
-__all__ = ["lock_key", "migration_lock"]
+__all__ = ["lock_key", "migration_lock", "wait_for_yoyo"]
 
 logger = logging.getLogger("sqlkit.migrate")
 
@@ -30,8 +31,8 @@ HOLDER = """
         and locks.objsubid = 1
 """
 # yoyo's own lock is a row: (locked, ctime, pid), which a run that was killed leaves behind.
-YOYO_ROW = "select pid from {} limit 1"
-YOYO_FORGET = "delete from {}"
+YOYO_ROW = sql.SQL("select pid from {} limit 1")
+YOYO_FORGET = sql.SQL("delete from {}")
 OTHER_CLIENTS = """
     select count(*) from pg_stat_activity
     where datname = current_database() and usename is not null and pid <> pg_backend_pid()
@@ -90,14 +91,14 @@ def holder(conn: psycopg.Connection[Any], key: int) -> str:
     return f"process {pid} of the server ({whose})"
 
 
-def wait_for_yoyo(conn: psycopg.Connection[Any], table: str, schema: str, timeout: float) -> None:
-    """Wait until no yoyo of the command line runs; ``table`` is its lock table, quoted.
+def wait_for_yoyo(conn: psycopg.Connection[Any], table: sql.Identifier, schema: str, timeout: float) -> None:
+    """Wait until no yoyo of the command line runs; ``table`` is its lock table.
 
     Its lock is a row. Where nobody else is connected, its holder was killed, and the row is removed.
     """
     deadline = time.monotonic() + timeout
     while True:
-        found = conn.execute("select to_regclass(%s) is not null", [table]).fetchone()
+        found = conn.execute("select to_regclass(%s) is not null", [table.as_string(conn)]).fetchone()
         if not found or not found[0]:
             return
         row = conn.execute(YOYO_ROW.format(table)).fetchone()

@@ -111,8 +111,7 @@ def opened(
             raise MigrationError("search_path: no schema in it exists: name one by schema=")
         with migration_lock(conn, name, timeout):
             make_schemas(conn, schema)
-            lock_table = sql.Identifier(name, AtomicBackend.lock_table).as_string(conn)
-            wait_for_yoyo(conn, lock_table, name, timeout)
+            wait_for_yoyo(conn, sql.Identifier(name, AtomicBackend.lock_table), name, timeout)
             path = search_path(schema) if schema else with_extensions(conn)
             address = url("postgresql+psycopg", dsn, None, path, application_name=APPLICATION)
             with AtomicBackend(address, name) as backend:
