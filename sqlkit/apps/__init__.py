@@ -1,1 +1,25 @@
-"""The five applications whose data layers run on sqlkit, one module each."""
+"""Applications on sqlkit, each a whole data layer: ``migrations/<app>``, ``sql/<app>`` and ``sqlkit.apps.<app>``.
+
+``SQL`` and ``MIGRATIONS`` are the two folders, in the repository or in the installed package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["MIGRATIONS", "SQL"]
+
+PACKAGE = Path(__file__).parent.parent
+
+
+def _folder(name: str) -> Path:
+    """Return a folder that the wheel carries in the package and the repository has beside it."""
+    carried = PACKAGE / name
+    return carried if carried.is_dir() else PACKAGE.parent / name
+
+
+#: The statements: ``SQL / "soleil/songs.sql"``.
+SQL = _folder("sql")
+
+#: The migrations: ``MIGRATIONS / "soleil"``.
+MIGRATIONS = _folder("migrations")

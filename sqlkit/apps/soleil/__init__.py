@@ -1,0 +1,107 @@
+"""Soleil: a band's repertoire. Users, their songs with charts, bands and their members.
+
+Asynchronous throughout; ``sqlkit.apps.soleil.sync`` has the same queries for threads and scripts::
+
+    from sqlkit import AsyncDatabase
+    from sqlkit.apps import soleil
+
+    async with AsyncDatabase.connect(settings) as db:
+        user = await soleil.users.get_user_by_email(db, email="ella@example.org")
+        found = await soleil.search_songs(db, user_id=user.user_id, term="autum leafs")
+
+What its functions were called when they stood on an ORM:
+
+================================== ==================================================================
+old                                new
+================================== ==================================================================
+create_user                        users.create_user
+get_user_by_email                  users.get_user_by_email
+update_user_profile                users.update_user_profile
+get_user_with_repertoire           users.get_user_with_repertoire
+(filter_by google_id)              users.get_user_by_google_id
+delete_song                        songs.delete_song
+bulk_create_songs                  songs.import_songs (copy), songs.create_songs (gives the songs back)
+search_songs                       search_songs (forgives typing errors where pg_trgm is there)
+get_repertoire_stats               repertoire.get_repertoire_stats
+select(Band).options(selectinload) bands.get_band_with_members, bands.list_bands_with_members
+User, Song, Band, BandMember       User, Song, Band, Member (User.id is user_id, Song.id is song_id)
+alembic upgrade head               sqlkit migrate
+alembic downgrade -1               sqlkit migrate down
+alembic current, alembic history   sqlkit migrate status, sqlkit migrate history
+alembic revision                   sqlkit migrate new
+================================== ==================================================================
+"""
+
+from __future__ import annotations
+
+from sqlkit.apps.soleil.models import (
+    Band,
+    BandChanges,
+    BandRole,
+    BandWithMembers,
+    Chart,
+    ChartedSong,
+    ChartType,
+    KeyCount,
+    Member,
+    MemberChanges,
+    MemberWithUser,
+    NewBand,
+    NewMember,
+    NewSong,
+    NewUser,
+    RepertoireStats,
+    RhythmCount,
+    Section,
+    Song,
+    SongChanges,
+    User,
+    UserChanges,
+    UserWithRepertoire,
+)
+from sqlkit.apps.soleil.queries import (
+    BandQueries,
+    RepertoireQueries,
+    SongQueries,
+    UserQueries,
+    bands,
+    repertoire,
+    search_songs,
+    songs,
+    users,
+)
+
+__all__ = [
+    "Band",
+    "BandChanges",
+    "BandQueries",
+    "BandRole",
+    "BandWithMembers",
+    "Chart",
+    "ChartType",
+    "ChartedSong",
+    "KeyCount",
+    "Member",
+    "MemberChanges",
+    "MemberWithUser",
+    "NewBand",
+    "NewMember",
+    "NewSong",
+    "NewUser",
+    "RepertoireQueries",
+    "RepertoireStats",
+    "RhythmCount",
+    "Section",
+    "Song",
+    "SongChanges",
+    "SongQueries",
+    "User",
+    "UserChanges",
+    "UserQueries",
+    "UserWithRepertoire",
+    "bands",
+    "repertoire",
+    "search_songs",
+    "songs",
+    "users",
+]

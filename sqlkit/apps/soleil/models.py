@@ -1,0 +1,282 @@
+"""The rows of soleil, and what is written into them.
+
+``User``, ``Song``, ``Band`` and ``Member`` are rows as they stand in the database: no constraint is checked twice, so
+they are built without validation. ``New...`` and ``...Changes`` come from outside: what a CHECK of the database would
+refuse, they refuse first, with the field's name. A ``...Changes`` writes the fields that were given to it and leaves
+the others alone; where a column takes NULL, None clears it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from sqlkit.annotations import UNSET
+
+__all__ = [
+    "Band",
+    "BandChanges",
+    "BandRole",
+    "BandWithMembers",
+    "Chart",
+    "ChartType",
+    "ChartedSong",
+    "KeyCount",
+    "Member",
+    "MemberChanges",
+    "MemberWithUser",
+    "NewBand",
+    "NewMember",
+    "NewSong",
+    "NewUser",
+    "RepertoireStats",
+    "RhythmCount",
+    "Section",
+    "Song",
+    "SongChanges",
+    "User",
+    "UserChanges",
+    "UserWithRepertoire",
+]
+
+
+class ChartType(StrEnum):
+    """For whom a song has a chart."""
+
+    GUITAR = "guitar"
+    BASS = "bass"
+    DRUMS = "drums"
+    KEYS = "keys"
+    VOCALS = "vocals"
+    HORNS = "horns"
+    STRINGS = "strings"
+    LEAD = "lead"
+
+
+class BandRole(StrEnum):
+    """What a user is in a band."""
+
+    LEADER = "leader"
+    MEMBER = "member"
+    GUEST = "guest"
+
+
+#: An address: something, an @, something, and no blank.
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
+#: A text that says something.
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+#: Beats in a minute.
+Tempo: TypeAlias = Annotated[int, Field(ge=20, le=400)]
+
+#: The default of a field of changes: only what is given is written, and a None that is given clears the column.
+UNCHANGED: Any = UNSET
+
+
+class Input(BaseModel):
+    """What comes from outside: a field that does not exist is an error, not a value that gets lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Section(BaseModel):
+    """A part of a song: its letter, how often it is repeated, its chords, and how each time ends.
+
+    Chords are written as musicians do: bars between ``|``, the chords of one bar between commas
+    (``Dm7,G7|Cmaj7``).
+    """
+
+    label: str | None = None
+    repeats: int | None = None
+    chords: str
+    endings: list[str] = []
+
+    @property
+    def bars(self) -> list[list[str]]:
+        """The chords of each bar, without the endings."""
+        return [bar.split(",") for bar in self.chords.split("|")]
+
+
+class Chart(BaseModel):
+    """The sections of a song, in order."""
+
+    sections: list[Section]
+
+
+class User(BaseModel):
+    """Someone who signs in."""
+
+    user_id: UUID
+    email: str
+    google_id: str
+    display_name: str
+    profile_data: dict[str, JsonValue]
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewUser(Input):
+    """A user to create."""
+
+    email: Email
+    google_id: Text
+    display_name: Text
+    profile_data: dict[str, JsonValue] = {}
+
+
+class UserChanges(Input):
+    """What to change of a user; ``profile_data`` is replaced whole."""
+
+    email: Email = UNCHANGED
+    display_name: Text = UNCHANGED
+    profile_data: dict[str, JsonValue] = UNCHANGED
+    is_active: bool = UNCHANGED
+
+
+class Song(BaseModel):
+    """A song of a user's repertoire, without its chart; what is not known of it is None."""
+
+    song_id: UUID
+    user_id: UUID
+    title: str
+    artist: str | None
+    key: str | None
+    tempo: int | None
+    genre: str | None
+    rhythm: str | None
+    time_signature: str | None
+    chart_types: list[ChartType]
+    drive_file_id: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ChartedSong(Song):
+    """A song with its chart, if it has one."""
+
+    chart: Chart | None
+
+
+class NewSong(Input):
+    """A song to create: of the user ``user_id``, with a ``title``, and whatever else is known of it."""
+
+    user_id: UUID
+    title: Text
+    artist: str | None = None
+    key: str | None = None
+    tempo: Tempo | None = None
+    genre: str | None = None
+    rhythm: str | None = None
+    time_signature: str | None = None
+    chart: Chart | None = None
+    chart_types: list[ChartType] = []
+    drive_file_id: str | None = None
+
+
+class SongChanges(Input):
+    """What to change of a song."""
+
+    title: Text = UNCHANGED
+    artist: str | None = UNCHANGED
+    key: str | None = UNCHANGED
+    tempo: Tempo | None = UNCHANGED
+    genre: str | None = UNCHANGED
+    rhythm: str | None = UNCHANGED
+    time_signature: str | None = UNCHANGED
+    chart: Chart | None = UNCHANGED
+    chart_types: list[ChartType] = UNCHANGED
+    drive_file_id: str | None = UNCHANGED
+
+
+class UserWithRepertoire(User):
+    """A user with all their songs, by title."""
+
+    repertoire: list[Song]
+
+
+class RepertoireStats(BaseModel):
+    """How many songs a repertoire has, and of how many artists and genres."""
+
+    total_songs: int
+    unique_artists: int
+    unique_genres: int
+
+
+class KeyCount(BaseModel):
+    """How many songs there are in a key; None stands for those whose key is not known."""
+
+    key: str | None
+    songs: int
+
+
+class RhythmCount(BaseModel):
+    """How many songs there are in a rhythm (None: not known), the slowest and the fastest where tempos are known."""
+
+    rhythm: str | None
+    songs: int
+    slowest: int | None
+    fastest: int | None
+
+
+class Band(BaseModel):
+    """A band."""
+
+    band_id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewBand(Input):
+    """A band to create."""
+
+    name: Text
+
+
+class BandChanges(Input):
+    """What to change of a band."""
+
+    name: Text = UNCHANGED
+
+
+class Member(BaseModel):
+    """That a user plays in a band."""
+
+    band_id: UUID
+    user_id: UUID
+    role: BandRole
+    joined_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewMember(Input):
+    """A membership to create; without ``joined_at`` it begins now."""
+
+    band_id: UUID
+    user_id: UUID
+    role: BandRole = BandRole.MEMBER
+    joined_at: datetime | None = None
+
+
+class MemberChanges(Input):
+    """What to change of a membership."""
+
+    role: BandRole = UNCHANGED
+    joined_at: datetime = UNCHANGED
+
+
+class MemberWithUser(Member):
+    """A membership with its user."""
+
+    user: User
+
+
+class BandWithMembers(Band):
+    """A band with its members and their users: leaders first, then by name."""
+
+    members: list[MemberWithUser]

@@ -1,0 +1,248 @@
+"""The statements of ``sql/soleil`` for threads and scripts: the same files, the same models, no asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, Protocol
+from uuid import UUID
+
+from pydantic import JsonValue
+
+import sqlkit
+from sqlkit import Affected, Executor, Rows
+from sqlkit.apps import SQL
+from sqlkit.apps.soleil.models import (
+    Band,
+    BandChanges,
+    BandWithMembers,
+    ChartedSong,
+    ChartType,
+    KeyCount,
+    Member,
+    MemberChanges,
+    MemberWithUser,
+    NewBand,
+    NewMember,
+    NewSong,
+    NewUser,
+    RepertoireStats,
+    RhythmCount,
+    Song,
+    SongChanges,
+    User,
+    UserChanges,
+    UserWithRepertoire,
+)
+
+__all__ = [
+    "BandQueries",
+    "RepertoireQueries",
+    "SongQueries",
+    "UserQueries",
+    "bands",
+    "repertoire",
+    "search_songs",
+    "songs",
+    "users",
+]
+
+
+class UserQueries(Protocol):
+    """Those who sign in: ``sql/soleil/users.sql``."""
+
+    def create_user(self, db: Executor, *, user: NewUser) -> User:
+        """Create a user; UniqueViolation for a taken email or Google id."""
+        ...
+
+    def get_user(self, db: Executor, *, user_id: UUID) -> User | None:
+        """Return one user, by their id."""
+        ...
+
+    def get_user_by_email(self, db: Executor, *, email: str) -> User | None:
+        """Return one user, by their address, written as they gave it."""
+        ...
+
+    def get_user_by_google_id(self, db: Executor, *, google_id: str) -> User | None:
+        """Return one user, by their account at Google."""
+        ...
+
+    def update_user(self, db: Executor, *, user_id: UUID, changes: UserChanges) -> User | None:
+        """Write the changes that are given; return the user as they are now, None if there is none."""
+        ...
+
+    def update_user_profile(self, db: Executor, *, user_id: UUID, profile_data: dict[str, JsonValue]) -> User | None:
+        """Replace a user's profile; return the user as they are now, None if there is none."""
+        ...
+
+    def delete_user(self, db: Executor, *, user_id: UUID) -> Affected:
+        """Delete a user and their memberships; ForeignKeyViolation while they have songs."""
+        ...
+
+    def get_user_with_repertoire(self, db: Executor, *, user_id: UUID) -> UserWithRepertoire | None:
+        """Return a user with all their songs, in one round trip."""
+        ...
+
+
+class SongQueries(Protocol):
+    """Single songs, pages of them, searches and imports: ``sql/soleil/songs.sql``."""
+
+    def create_song(self, db: Executor, *, song: NewSong) -> Song:
+        """Create a song; ForeignKeyViolation for an unknown user, UniqueViolation for a file that has its song."""
+        ...
+
+    def create_songs(self, db: Executor, songs: Iterable[NewSong]) -> list[Song]:
+        """Create songs in one pipelined batch, all or nothing; return them in the order given."""
+        ...
+
+    def import_songs(self, db: Executor, songs: Iterable[NewSong]) -> Affected:
+        """Copy songs in, all or nothing; return how many."""
+        ...
+
+    def get_song(self, db: Executor, *, song_id: UUID) -> Song | None:
+        """Return one song, without its chart."""
+        ...
+
+    def get_song_by_drive_file_id(self, db: Executor, *, drive_file_id: str) -> Song | None:
+        """Return the song of a file in Google Drive."""
+        ...
+
+    def get_charted_song(self, db: Executor, *, song_id: UUID) -> ChartedSong | None:
+        """Return one song with its chart."""
+        ...
+
+    def update_song(self, db: Executor, *, song_id: UUID, changes: SongChanges) -> Song | None:
+        """Write the changes that are given; return the song as it is now, None if there is none."""
+        ...
+
+    def delete_song(self, db: Executor, *, song_id: UUID) -> Affected:
+        """Delete a song; return 1, or 0 if there is none."""
+        ...
+
+    def list_songs(
+        self,
+        db: Executor,
+        *,
+        user_id: UUID,
+        genre: str | None = None,
+        key: str | None = None,
+        rhythm: str | None = None,
+        slowest: int | None = None,
+        fastest: int | None = None,
+        chart_type: ChartType | None = None,
+        after: Song | None = None,
+        order: Literal["title", "newest"] = "title",
+        limit: int = 50,
+    ) -> list[Song]:
+        """Return a page of a user's songs, narrowed by the filters that are given.
+
+        ``after`` is the last song of the page before, of the same order; a page costs the same wherever it is.
+        """
+        ...
+
+    def has_trigrams(self, db: Executor) -> bool:
+        """Tell whether this connection finds pg_trgm, which ``search_songs`` needs."""
+        ...
+
+    def search_songs(self, db: Executor, *, user_id: UUID, term: str, limit: int = 20) -> list[Song]:
+        """Return the songs whose title or artist is like the term, the likest first; needs pg_trgm."""
+        ...
+
+    def search_songs_plainly(self, db: Executor, *, user_id: UUID, term: str, limit: int = 20) -> list[Song]:
+        """Return the songs whose title or artist contains the term or has all its words, by title."""
+        ...
+
+
+class RepertoireQueries(Protocol):
+    """All songs of a user at once: ``sql/soleil/repertoire.sql``."""
+
+    def get_repertoire_stats(self, db: Executor, *, user_id: UUID) -> RepertoireStats:
+        """Count a user's songs, artists and genres."""
+        ...
+
+    def count_songs_by_key(self, db: Executor, *, user_id: UUID) -> list[KeyCount]:
+        """Count a user's songs in each key, the most frequent first."""
+        ...
+
+    def count_songs_by_rhythm(self, db: Executor, *, user_id: UUID) -> list[RhythmCount]:
+        """Count a user's songs in each rhythm, the most frequent first."""
+        ...
+
+    def stream_repertoire(self, db: Executor, *, user_id: UUID) -> Rows[ChartedSong]:
+        """Stream all songs of a user with their charts, by title."""
+        ...
+
+    def delete_repertoire(self, db: Executor, *, user_id: UUID) -> Affected:
+        """Delete all songs of a user; return how many."""
+        ...
+
+
+class BandQueries(Protocol):
+    """Bands and who plays in them: ``sql/soleil/bands.sql``."""
+
+    def create_band(self, db: Executor, *, band: NewBand) -> Band:
+        """Create a band, still without members."""
+        ...
+
+    def get_band(self, db: Executor, *, band_id: UUID) -> Band | None:
+        """Return one band, without its members."""
+        ...
+
+    def list_bands(self, db: Executor) -> list[Band]:
+        """Return all bands by name, without their members."""
+        ...
+
+    def list_bands_of_user(self, db: Executor, *, user_id: UUID) -> list[Band]:
+        """Return the bands that a user plays in, by name."""
+        ...
+
+    def update_band(self, db: Executor, *, band_id: UUID, changes: BandChanges) -> Band | None:
+        """Write the changes that are given; return the band as it is now, None if there is none."""
+        ...
+
+    def delete_band(self, db: Executor, *, band_id: UUID) -> Affected:
+        """Delete a band and its memberships; return 1, or 0 if there is none."""
+        ...
+
+    def add_member(self, db: Executor, *, member: NewMember) -> Member:
+        """Put a user into a band; UniqueViolation if they are in it already."""
+        ...
+
+    def get_member(self, db: Executor, *, band_id: UUID, user_id: UUID) -> Member | None:
+        """Return one membership."""
+        ...
+
+    def list_members(self, db: Executor, *, band_id: UUID) -> list[MemberWithUser]:
+        """Return the members of a band with their users: leaders first, then by name."""
+        ...
+
+    def update_member(self, db: Executor, *, band_id: UUID, user_id: UUID, changes: MemberChanges) -> Member | None:
+        """Write the changes that are given; return the membership as it is now, None if there is none."""
+        ...
+
+    def remove_member(self, db: Executor, *, band_id: UUID, user_id: UUID) -> Affected:
+        """Take a user out of a band; return 1, or 0 if they were not in it."""
+        ...
+
+    def get_band_with_members(self, db: Executor, *, band_id: UUID) -> BandWithMembers | None:
+        """Return one band with its members and their users, in one round trip."""
+        ...
+
+    def list_bands_with_members(self, db: Executor) -> list[BandWithMembers]:
+        """Return all bands with their members and their users, in one round trip."""
+        ...
+
+
+users: UserQueries = sqlkit.load(UserQueries, SQL / "soleil/users.sql")
+songs: SongQueries = sqlkit.load(SongQueries, SQL / "soleil/songs.sql")
+repertoire: RepertoireQueries = sqlkit.load(RepertoireQueries, SQL / "soleil/repertoire.sql")
+bands: BandQueries = sqlkit.load(BandQueries, SQL / "soleil/bands.sql")
+
+
+def search_songs(db: Executor, *, user_id: UUID, term: str, limit: int = 20) -> list[Song]:
+    """Return a user's songs whose title or artist is like the term, the likest first.
+
+    Tolerates typing errors where pg_trgm is there; elsewhere a song must contain the term or have all its words.
+    """
+    if songs.has_trigrams(db):
+        return songs.search_songs(db, user_id=user_id, term=term, limit=limit)
+    return songs.search_songs_plainly(db, user_id=user_id, term=term, limit=limit)
