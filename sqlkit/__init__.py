@@ -26,7 +26,6 @@ from sqlkit.streams import AsyncRows, Rows
 
 if TYPE_CHECKING:
     from sqlkit.database import AsyncDatabase, Database
-    from sqlkit.migrate import migrate
     from sqlkit.settings import Settings
 
 __all__ = [
@@ -64,13 +63,12 @@ __all__ = [
     "fetch_one",
     "fetch_optional",
     "load",
-    "migrate",
     "read_statements",
     "stream",
 ]
 
-#: Imported at first use: pydantic-settings and yoyo would make ``import sqlkit`` half as slow again.
-LAZY = {"AsyncDatabase": "database", "Database": "database", "Settings": "settings", "migrate": "migrate"}
+#: Imported at first use: pydantic-settings would make ``import sqlkit`` half as slow again.
+LAZY = {"AsyncDatabase": "database", "Database": "database", "Settings": "settings"}
 
 
 def __getattr__(name: str) -> Any:

@@ -142,3 +142,9 @@ class EmbeddedError(SqlkitError):
 
 class MigrationError(SqlkitError):
     """A migration that cannot be read, applied or rolled back."""
+
+
+# Their public address, which tracebacks and documentation show.
+for _public in list(globals().values()):
+    if isinstance(_public, type) and _public.__module__ == __name__:
+        _public.__module__ = "sqlkit"
