@@ -8,10 +8,11 @@ COPY is one statement: all of it or nothing.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from types import NoneType
 from typing import Any
 from uuid import UUID
 
@@ -82,6 +83,9 @@ BINARY: dict[str, tuple[frozenset[type], Any]] = {
     "citext": (frozenset({str}), str),
 }
 
+#: What says whether it has a zone, which must be looked at value by value.
+ZONED = frozenset({"timestamp", "timestamptz"})
+
 TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 
 Encode = Callable[[Any], Any]
@@ -105,6 +109,25 @@ class Format:
     types: tuple[int, ...] | None
     encoders: tuple[Encode, ...]
     pgtypes: tuple[PgType, ...]
+    work: dict[tuple[type, ...], tuple[int, ...]] = field(default_factory=dict)
+
+    def columns_to_encode(self, types: tuple[type, ...]) -> tuple[int, ...]:
+        """Return the columns whose values need encoding in a row of these Python types; remembered by types."""
+        found = self.work.get(types)
+        if found is None:
+            found = self.work[types] = tuple(
+                index
+                for index, (python, pgtype) in enumerate(zip(types, self.pgtypes, strict=True))
+                if not self._goes_as_it_is(python, pgtype)
+            )
+        return found
+
+    def _goes_as_it_is(self, python: type, pgtype: PgType) -> bool:
+        if python is NoneType:
+            return True
+        if self.types is None or pgtype.name in JSONS or pgtype.name in ZONED:
+            return False
+        return python in BINARY["text" if pgtype.kind == "e" else pgtype.name][0]
 
 
 def _learn_format(conn: Connection, copy: CopyIn, path: object) -> PQGen[Format]:
@@ -150,7 +173,7 @@ def _binary_encoder(pgtype: PgType) -> Encode:
         return _json_encoder(pgtype)
     exact, target = BINARY["text"] if pgtype.kind == "e" else BINARY[pgtype.name]
     adapter: TypeAdapter[Any] = TypeAdapter(target)
-    zoned = pgtype.name in ("timestamp", "timestamptz")
+    zoned = pgtype.name in ZONED
 
     def encode(value: Any) -> Any:
         if type(value) in exact:
@@ -201,7 +224,13 @@ def encode_row(copy: CopyIn, form: Format, item: Any, number: int) -> Sequence[A
     values: Sequence[Any] = ()
     try:
         values = copy.read(item)
-        return [encode(value) for encode, value in zip(form.encoders, values, strict=True)]
+        work = form.columns_to_encode(tuple(map(type, values)))
+        if not work:
+            return values
+        encoded = list(values)
+        for index in work:
+            encoded[index] = form.encoders[index](values[index])
+        return encoded
     except (AttributeError, KeyError) as error:
         if not values:
             name = getattr(error, "name", None) or (error.args[0] if error.args else "")

@@ -1,0 +1,1 @@
+"""Benchmarks: typed queries beside plain psycopg, as ratios in one run (``make bench``)."""
