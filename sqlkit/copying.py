@@ -31,7 +31,7 @@ def copy_target(marked: Marked) -> CopyTarget | None:
     """
     text = marked.source.text
     words = [text[start:end].lower() if kind is Kind.WORD else text[start:end] for kind, start, end in marked.items]
-    if words[0] != "copy" or ("from", "stdin") not in pairwise(words):
+    if words[:2] == ["copy", "("] or words[0] != "copy" or ("from", "stdin") not in pairwise(words):
         return None
     if marked.conditions:
         line = min(marked.conditions)

@@ -101,7 +101,7 @@ class Statement:
     def _variant(self, given: int, chosen: tuple[str, ...]) -> Variant:
         labels = self._labels(chosen)
         if given < 0 or given >> len(self.regions):
-            raise ArgumentError(f"{self.label}: there are {len(self.regions)} optional regions, and no more bits")
+            raise ArgumentError(f"{self.label}: given has a bit for each of {len(self.regions)} optional regions")
         return Variant(*join(self._segments, given, labels))
 
     def _labels(self, chosen: tuple[str, ...]) -> dict[str, str]:
@@ -162,7 +162,7 @@ class Statement:
                 else:
                     apart.append((other, references))
             groups = [*apart, (mask, joined)]
-        return [mask for mask, _ in groups]
+        return sorted((mask for mask, _ in groups), key=lambda mask: mask & -mask)
 
 
 def read_statements(path: str | os.PathLike[str]) -> list[Statement]:
