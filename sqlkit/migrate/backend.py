@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import logging
-import re
+import os
+import random
 import socket
 import time
-from collections.abc import Sequence
+import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +23,14 @@ from yoyo.migrations import Migration, default_migration_table  # type: ignore[i
 
 from sqlkit.errors import MigrationError
 from sqlkit.migrate.files import MigrationFile, Script, ScriptStatement
+from sqlkit.migrate.indexes import IndexNotes
 
 __all__ = ["AppliedMigration", "AtomicBackend", "applied_migrations"]
 
 logger = logging.getLogger("sqlkit.migrate")
 
 CHECKSUM_TABLE = "_sqlkit_checksums"
-ATTEMPTS = 3
-BUILDING_SECONDS = 30.0
-INDEXES = """
-    select indexes.indexrelid::regclass::text, exists (
-        select from pg_stat_progress_create_index as progress
-        where progress.index_relid = indexes.indexrelid
-    )
-    from pg_index as indexes
-    inner join pg_class as relations on relations.oid = indexes.indexrelid
-    where
-        not indexes.indisvalid
-        and relations.relkind = 'i'
-        and relations.relname = any(%s)
-        and relations.relnamespace::regnamespace::text = any(current_schemas(false))
-"""
+ATTEMPTS = 10  # for runs in different schemas that make one thing, such as an extension, at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +76,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.schema_name = schema
         self.checksums = sql.Identifier(schema, CHECKSUM_TABLE)
         super().__init__(parse_uri(url), default_migration_table)
+        self.connection.add_notice_handler(log_notice)
 
     def prepare(self) -> None:
         """Make yoyo's tables and ours, where they are not there yet. For the holder of the lock."""
@@ -101,13 +91,20 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             )
 
     def get_log_data(self, migration: Any = None, operation: str = "apply") -> dict[str, Any]:
-        """Return yoyo's log entry, without the look-up of this machine's full name, which may take long."""
-        found = socket.getfqdn
-        socket.getfqdn = socket.gethostname  # type: ignore[assignment]
+        """Return yoyo's log entry; yoyo's own looks up this machine's full name, which may take seconds."""
         try:
-            return dict(super().get_log_data(migration, operation))
-        finally:
-            socket.getfqdn = found
+            user = getpass.getuser()
+        except (OSError, KeyError):  # a user id without a name, as some container has
+            user = f"user {os.getuid()}"
+        return {
+            "id": str(uuid.uuid1()),
+            "migration_id": migration.id if migration else None,
+            "migration_hash": migration.hash if migration else None,
+            "username": user,
+            "hostname": socket.gethostname(),
+            "created_at_utc": datetime.now(UTC).replace(tzinfo=None),
+            "operation": operation,
+        }
 
     def applied(self) -> list[AppliedMigration]:
         """Return what is applied, in order."""
@@ -144,57 +141,30 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             except psycopg.Error as error:
                 if attempt == ATTEMPTS or not met_another_run(error):
                     raise failure(migration.path, error) from error
+                time.sleep(random.uniform(0, 0.05 * attempt))  # noqa: S311  so that they do not meet again
             finally:
                 self._in_transaction = False
 
     def run_in_autocommit(self, migration: MigrationFile, direction: str, mark: bool) -> None:
         """Run a migration that takes no transaction, such as CREATE INDEX CONCURRENTLY, then mark it.
 
-        What was done before a failure stays, but for an index that is INVALID: it is dropped, now or by the
-        next run.
+        What was done before a failure stays, but for indexes: see ``IndexNotes``.
         """
-        names = sorted(set(re.findall(r"\w+", migration.path.read_text(encoding="utf-8"))))
-        if direction == "apply":
-            self.drop_invalid_indexes(names)
+        applies = direction == "apply"
+        notes = IndexNotes(self.connection, self.schema_name)
         try:
+            if applies:
+                notes.begin(migration)
             self.run_steps(migration, direction)
-        except MigrationError as error:
-            dropped = (
-                self.drop_invalid_indexes(names)
-                if direction == "apply" and not self.connection.closed
-                else []
-            )
-            if dropped:
-                raise MigrationError(
-                    f"{error} (the INVALID index {', '.join(dropped)} that it left was dropped)"
-                ) from error
-            raise
-        try:
             with self.connection.transaction():
                 self.record(migration, direction, mark)
-        except psycopg.Error as error:
-            raise failure(migration.path, error) from error
-
-    def drop_invalid_indexes(self, names: Sequence[str]) -> list[str]:
-        """Drop those of the named indexes that are INVALID, once none of them is being built; return them.
-
-        A run that was killed leaves its statement running in the server for up to a second.
-        """
-        deadline = time.monotonic() + BUILDING_SECONDS
-        while True:
-            found = self.connection.execute(INDEXES, [names]).fetchall()
-            building = [name for name, is_building in found if is_building]
-            if not building:
-                break
-            if time.monotonic() > deadline:
-                raise MigrationError(
-                    f"{self.schema_name}: another process builds the index {building[0]}: wait for it"
-                )
-            time.sleep(0.1)
-        for name, _ in found:
-            logger.warning("%s: dropping the INVALID index %s", self.schema_name, name)
-            self.connection.execute(f"drop index concurrently if exists {name}")
-        return [str(name) for name, _ in found]
+                if applies:
+                    notes.forget(migration)
+        except (psycopg.Error, MigrationError) as error:
+            told = error if isinstance(error, MigrationError) else failure(migration.path, error)
+            if applies and not self.connection.closed and (left := notes.drop_invalid(migration)):
+                told = MigrationError(f"{told} (the INVALID index {', '.join(left)} that it left was dropped)")
+            raise told from (error.__cause__ or error)
 
     def run_steps(self, migration: MigrationFile, direction: str) -> None:
         """Execute the statements of a migration, or let yoyo execute one that is written in Python."""
@@ -226,10 +196,10 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.mark_one(migration.step, log=False)
             self.record_checksum(migration)
         else:
+            migration_id = sql.Literal(migration.migration_id)
             self.unmark_one(migration.step, log=False)
             self.connection.execute(
-                sql.SQL("delete from {} where migration_id = %s").format(self.checksums),
-                [migration.migration_id],
+                sql.SQL("delete from {} where migration_id = {}").format(self.checksums, migration_id),
             )
 
     def record_checksum(self, migration: MigrationFile) -> None:
@@ -237,12 +207,21 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
         self.connection.execute(
             sql.SQL(
                 "insert into {checksums} (migration_id, checksum, applied_at_utc) "
-                "select migration_id, %s, applied_at_utc from {marks} where migration_id = %s "
+                "select migration_id, {checksum}, applied_at_utc from {marks} where migration_id = {migration_id} "
                 "on conflict (migration_id) do update "
                 "set checksum = excluded.checksum, applied_at_utc = excluded.applied_at_utc"
-            ).format(checksums=self.checksums, marks=sql.Identifier(self.schema_name, self.migration_table)),
-            [migration.checksum(), migration.migration_id],
+            ).format(
+                checksums=self.checksums,
+                checksum=sql.Literal(migration.checksum()),
+                marks=sql.Identifier(self.schema_name, self.migration_table),
+                migration_id=sql.Literal(migration.migration_id),
+            )
         )
+
+
+def log_notice(notice: psycopg.errors.Diagnostic) -> None:
+    """Log what a migration says by RAISE NOTICE, and the server's own remarks."""
+    logger.info("%s", notice.message_primary)
 
 
 def met_another_run(error: psycopg.Error) -> bool:

@@ -134,9 +134,7 @@ def read_folder(folder: str | os.PathLike[str]) -> MigrationFolder:
         except (exceptions.MigrationConflict, exceptions.BadMigration) as error:
             raise MigrationError(f"{path}: {error}") from error
         except ValueError as error:  # CycleError among them
-            raise MigrationError(
-                f"{path}: its migrations depend on each other in a circle: {error}"
-            ) from error
+            raise MigrationError(f"{path}: its migrations depend on each other in a circle: {error}") from error
     return MigrationFolder(
         path,
         tuple(MigrationFile(step, Path(step.path)) for step in ordered),

@@ -41,9 +41,7 @@ OTHER_CLIENTS = """
 
 def lock_key(schema: str) -> int:
     """Return the advisory lock's key for a schema; advisory locks are per database already."""
-    return int.from_bytes(
-        hashlib.sha256(f"sqlkit.migrate:{schema}".encode()).digest()[:8], "big", signed=True
-    )
+    return int.from_bytes(hashlib.sha256(f"sqlkit.migrate:{schema}".encode()).digest()[:8], "big", signed=True)
 
 
 @contextmanager
@@ -59,9 +57,7 @@ def migration_lock(conn: psycopg.Connection[Any], schema: str, timeout: float) -
     told = False
     while not take(conn, key):
         if time.monotonic() > deadline:
-            raise MigrationError(
-                f"{schema}: another migration has run for {timeout:g} s: {holder(conn, key)}"
-            )
+            raise MigrationError(f"{schema}: another migration has run for {timeout:g} s: {holder(conn, key)}")
         if not told:
             logger.info("%s: waiting for another migration: %s", schema, holder(conn, key))
             told = True
@@ -85,9 +81,7 @@ def holder(conn: psycopg.Connection[Any], key: int) -> str:
     if row is None:
         return "it has just ended"
     pid, application, address, start = row
-    whose = (
-        f"{application or 'no application name'}, from {address or 'this machine'}, since {start:%H:%M:%S}"
-    )
+    whose = f"{application or 'no application name'}, from {address or 'this machine'}, since {start:%H:%M:%S}"
     return f"process {pid} of the server ({whose})"
 
 

@@ -24,9 +24,7 @@ APPLICATION = "sqlkit migrate"
 Folder = str | os.PathLike[str]
 
 
-def migrate(
-    dsn: str, folder: Folder, *, schema: str | None = None, timeout: float = LOCK_SECONDS
-) -> list[str]:
+def migrate(dsn: str, folder: Folder, *, schema: str | None = None, timeout: float = LOCK_SECONDS) -> list[str]:
     """Apply all migrations of a folder that are not applied yet; return their ids, in order.
 
     Each file and its mark are one transaction. ``schema`` is made if it is not there, holds the history,
@@ -101,10 +99,9 @@ def connected(dsn: str) -> psycopg.Connection[Any]:
 
 
 @contextlib.contextmanager
-def opened(
-    dsn: str, schema: str | None, timeout: float
-) -> Iterator[tuple[psycopg.Connection[Any], AtomicBackend]]:
+def opened(dsn: str, schema: str | None, timeout: float) -> Iterator[tuple[psycopg.Connection[Any], AtomicBackend]]:
     """Take the lock of a schema on one connection, make the schema, and open yoyo's tables on another."""
+    path = search_path(schema) if schema is not None else None
     with connected(dsn) as conn:
         name = schema or first_schema(conn)
         if name is None:
@@ -112,8 +109,7 @@ def opened(
         with migration_lock(conn, name, timeout):
             make_schemas(conn, schema)
             wait_for_yoyo(conn, sql.Identifier(name, AtomicBackend.lock_table), name, timeout)
-            path = search_path(schema) if schema else with_extensions(conn)
-            address = url("postgresql+psycopg", dsn, None, path, application_name=APPLICATION)
+            address = url("postgresql+psycopg", dsn, None, path or with_extensions(conn), application_name=APPLICATION)
             with AtomicBackend(address, name) as backend:
                 backend.prepare()
                 yield conn, backend
