@@ -1,7 +1,7 @@
 -- depends: 0001.create-users
 
--- A user's repertoire. A user who has songs cannot be deleted: the foreign key keeps a repertoire from being
--- lost with an account. What is not known of a song (its key, its tempo, its chart) is null.
+-- A user's repertoire. A user who has songs cannot be deleted: the foreign key keeps a repertoire from
+-- being lost with an account. What is not known of a song (its key, its tempo, its chart) is null.
 
 create table songs (
     song_id uuid not null default gen_random_uuid(),

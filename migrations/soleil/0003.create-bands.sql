@@ -1,6 +1,7 @@
 -- depends: 0001.create-users
 
--- Bands and who plays in them. A membership is nothing without its band and its user, so it goes with either.
+-- Bands and who plays in them. A membership is nothing without its band and its user, so it goes with
+-- either.
 
 create table bands (
     band_id uuid not null default gen_random_uuid(),

@@ -1,8 +1,8 @@
 -- depends: 0002.create-songs
 
--- Makes the search forgive typing errors where the server has pg_trgm, and changes nothing where it has not, or
--- where this role may not create it. The extension goes into a schema of its own, shared by all applications in
--- the database; where it stands already, in whatever schema, it is used from there.
+-- Makes the search forgive typing errors where the server has pg_trgm, and changes nothing where it has
+-- not, or where this role may not create it. The extension goes into a schema of its own, shared by all
+-- applications in the database; where it stands already, in whatever schema, it is used from there.
 
 do $$
 declare

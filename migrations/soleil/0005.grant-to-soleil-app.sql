@@ -1,8 +1,9 @@
 -- depends: 0002.create-songs 0003.create-bands
 
--- The role that the application runs under: it reads and writes rows, owns nothing and cannot change a table. It
--- has no login of its own: grant it to one (grant soleil_app to ...). Roles belong to the cluster, so it is created
--- only if it is missing, and where this role may not create it, the administrator does and grants as below.
+-- The role that the application runs under: it reads and writes rows, owns nothing and cannot change a
+-- table. It has no login of its own: grant it to one (grant soleil_app to ...). Roles belong to the
+-- cluster, so it is created only if it is missing, and where this role may not create it, the
+-- administrator does and grants as below.
 
 do $$
 begin

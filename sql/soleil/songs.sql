@@ -107,8 +107,8 @@ limit :limit;
 select to_regprocedure('word_similarity(text, text)') is not null as has_trigrams;
 
 -- name: search_songs
--- The user's songs whose title or artist is like the term, the likest first: it may be a part of them, or
--- be spelt wrong. Needs pg_trgm (has_trigrams).
+-- The user's songs whose title or artist is like the term, the likest first: it may be a part of them, or be
+-- spelt wrong. Needs pg_trgm (has_trigrams): % compares with the whole, <% with the likest words of it.
 select
     song_id, user_id, title, artist, key, tempo, genre, rhythm, time_signature, chart_types, drive_file_id,
     created_at, updated_at
@@ -118,11 +118,17 @@ where
     and (
         title ilike '%' || regexp_replace(:term, '([\\%_])', '\\\1', 'g') || '%'
         or artist ilike '%' || regexp_replace(:term, '([\\%_])', '\\\1', 'g') || '%'
+        or title % :term
+        or artist % :term
         or :term <% title
         or :term <% artist
         or to_tsvector('simple', title || ' ' || coalesce(artist, '')) @@ plainto_tsquery('simple', :term)
     )
-order by greatest(word_similarity(:term, title), word_similarity(:term, artist)) desc, title asc, song_id asc
+order by
+    greatest(word_similarity(:term, title), word_similarity(:term, artist)) desc,
+    greatest(similarity(:term, title), similarity(:term, artist)) desc,
+    title asc,
+    song_id asc
 limit :limit;
 
 -- name: search_songs_plainly

@@ -1,0 +1,125 @@
+"""Song lists: files of songs, read as ``NewSong`` s.
+
+A ``.json`` file is an array of objects with ``Title``, ``Composer``, ``Key``, ``Rhythm``, ``TimeSignature`` and
+``Sections`` (all but the title may be missing), as collections of lead sheets are published. A ``.csv`` file has a
+header with ``title``, and whichever it knows of ``composer``, ``key``, ``rhythm``, ``time_signature``, ``tempo`` and
+``genre``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sqlkit.apps.soleil.models import Chart, NewSong, Section
+from sqlkit.errors import SqlkitError
+
+__all__ = ["TUNES", "SongListError", "read_song_list"]
+
+#: A list that comes with the package: well-known tunes, traditional ones and such as are in the public domain.
+TUNES = Path(__file__).with_name("tunes.csv")
+
+
+class SongListError(SqlkitError):
+    """A song list that cannot be read; the message names the file and the song."""
+
+
+class _Part(BaseModel):
+    chords: str = Field(alias="Chords")
+
+
+class _Section(BaseModel):
+    label: str | None = Field(None, alias="Label")
+    repeats: int | None = Field(None, alias="Repeats")
+    main: _Part = Field(alias="MainSegment")
+    endings: list[_Part] = Field([], alias="Endings")
+
+
+class _Entry(BaseModel):
+    """A song as either kind of file has it."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    title: str = Field(alias="Title")
+    composer: str | None = Field(None, alias="Composer")
+    key: str | None = Field(None, alias="Key")
+    rhythm: str | None = Field(None, alias="Rhythm")
+    time_signature: str | None = Field(None, alias="TimeSignature")
+    tempo: int | None = None
+    genre: str | None = None
+    sections: list[_Section] | None = Field(None, alias="Sections")
+
+
+def read_song_list(path: Path, user_id: UUID) -> list[NewSong]:
+    """Read the songs of a file for a user; SongListError names what cannot be read."""
+    songs = []
+    for place, entry in _entries(path):
+        try:
+            songs.append(_song(_Entry.model_validate(entry), user_id))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise SongListError(f"{path}: {place}: {field}: {first['msg'].lower()}") from None
+    return songs
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield each song with its place in the file."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SongListError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except UnicodeDecodeError as error:
+        raise SongListError(f"{path}: byte {error.start} is no UTF-8; save the list as UTF-8") from None
+    if path.suffix.lower() == ".csv":
+        yield from _csv_entries(path, text)
+    else:
+        yield from _json_entries(path, text)
+
+
+def _json_entries(path: Path, text: str) -> Iterator[tuple[str, Any]]:
+    try:
+        entries = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SongListError(f"{path}: no JSON: {str(error).lower()}; a list ends in .json or .csv") from None
+    if not isinstance(entries, list):
+        raise SongListError(f"{path}: an array of songs is wanted")
+    yield from ((f"song {number}", entry) for number, entry in enumerate(entries, 1))
+
+
+def _csv_entries(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, str | None]]]:
+    reader = csv.DictReader(text.splitlines())
+    if "title" not in (reader.fieldnames or ()):
+        raise SongListError(f"{path}:1: no column title")
+    for row in reader:
+        yield f"line {reader.line_num}", {name: value or None for name, value in row.items() if name}
+
+
+def _song(entry: _Entry, user_id: UUID) -> NewSong:
+    sections = entry.sections
+    return NewSong(
+        user_id=user_id,
+        title=entry.title,
+        artist=entry.composer,
+        key=entry.key,
+        rhythm=entry.rhythm,
+        time_signature=entry.time_signature,
+        tempo=entry.tempo,
+        genre=entry.genre,
+        chart=None if sections is None else Chart(sections=[_section(section) for section in sections]),
+    )
+
+
+def _section(section: _Section) -> Section:
+    return Section(
+        label=section.label,
+        repeats=section.repeats,
+        chords=section.main.chords,
+        endings=[ending.chords for ending in section.endings],
+    )

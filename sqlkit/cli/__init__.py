@@ -1,0 +1,27 @@
+"""The command line: ``sqlkit demo``, ``sqlkit migrate``, ``sqlkit psql``, ``sqlkit health``.
+
+One file for each family of commands; ``target`` says which database they mean, ``app`` how they end.
+"""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+
+__all__ = ["main"]
+
+EXTRA = ("typer", "rich")
+
+
+def main() -> None:
+    """Run the command line; exit with 0, with 1 for an unhealthy database, 2 for an error, 130 for Ctrl-C."""
+    try:
+        from sqlkit.cli.app import app
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in EXTRA:
+            raise
+        sys.exit(f"sqlkit: the command line needs {error.name}: pip install 'sqlkit[cli]'")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal that has no letters for a title shows ? for them
+            stream.reconfigure(errors="replace")
+    app(prog_name="sqlkit")

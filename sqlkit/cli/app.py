@@ -1,0 +1,74 @@
+"""The application that typer runs: the commands, and how an error or Ctrl-C ends each of them."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from typer.core import TyperGroup
+
+from sqlkit.cli import demo, health, migrate, psql
+from sqlkit.cli.output import say
+from sqlkit.errors import SqlkitError
+
+__all__ = ["app"]
+
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+
+
+class Commands(TyperGroup):
+    """All commands: what sqlkit or PostgreSQL refuses ends them with one line and status 2, Ctrl-C with 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except (SqlkitError, psycopg.Error) as error:
+            if ctx.params.get("debug"):
+                raise
+            say(_reason(error), error=True)
+            raise typer.Exit(2) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; of a server's error what it is, without the detail, which quotes rows."""
+    if isinstance(error, psycopg.Error) and not isinstance(error, SqlkitError) and error.diag.message_primary:
+        return f"{error.diag.message_primary} ({type(error).__name__}, {error.sqlstate})"
+    return str(error).strip() or type(error).__name__
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="SQL in files, contracts in Python, proof from PostgreSQL.",
+    no_args_is_help=True,
+    # Its tracebacks show local variables, and those hold passwords and rows.
+    pretty_exceptions_enable=False,
+)
+app.command("demo")(demo.demo)
+app.command("migrate")(migrate.migrate)
+app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql)
+app.command("health")(health.health)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"sqlkit {version('sqlkit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and warnings.")] = False,
+    show_version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take what is said before the command."""
+    if not debug:  # the error that ends the command says it; else logging would write each attempt to stderr
+        logging.getLogger().addHandler(logging.NullHandler())

@@ -1,0 +1,150 @@
+"""``sqlkit demo``: from nothing to answers, in one command."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from sqlkit.apps import MIGRATIONS
+from sqlkit.apps.soleil import bandstand
+from sqlkit.apps.soleil import sync as soleil
+from sqlkit.apps.soleil.models import Band, KeyCount, MemberWithUser, RhythmCount, Song, User
+from sqlkit.apps.soleil.songlist import TUNES, read_song_list
+from sqlkit.cli.asking import ask
+from sqlkit.cli.output import answers
+from sqlkit.cli.target import DsnOption, FolderOption, Target, opened_target
+from sqlkit.database import Database
+
+__all__ = ["demo"]
+
+SCHEMA = "soleil"
+MISSPELT = "sweet gorgia brown"
+
+
+def demo(
+    songs: Annotated[
+        Path | None, typer.Option("--songs", metavar="FILE", help="A song list, .json or .csv; else the demo's own.")
+    ] = None,
+    search: Annotated[str, typer.Option("--search", metavar="TERM", help="What to search for.")] = MISSPELT,
+    folder: FolderOption = None,
+    dsn: DsnOption = None,
+) -> None:
+    """Start a PostgreSQL, make soleil's tables, import songs and ask typed questions about them.
+
+    Everything is kept in .sqlkit, or the --folder or database named; each run replaces the demo's own songs alone.
+    """
+    with opened_target(dsn, folder, schema=SCHEMA, configured=False) as target:
+        _migrate(target)
+        with Database.connect(target.settings, application_name="sqlkit demo") as db:
+            leader, band = bandstand.assemble(db)
+            _import(db, leader, songs or TUNES)
+            _show_repertoire(db, leader)
+            _show_search(db, leader, search)
+            _show_band(db, band)
+        if target.server is not None:
+            look = f"sqlkit psql --schema {SCHEMA} --folder {shlex.quote(str(target.server.folder))}"
+            answers.print(f"\nLook around: {look}", markup=False, soft_wrap=True)
+
+
+def _migrate(target: Target) -> None:
+    from sqlkit.migrate import migrate
+
+    done = migrate(target.settings.dsn(), MIGRATIONS / SCHEMA, schema=SCHEMA)
+    answers.print(f"Migrations: {len(done)} applied" if done else "Migrations: everything is applied")
+
+
+def _import(db: Database, leader: User, path: Path) -> None:
+    """Replace the demo's songs by those of a file, in one transaction, and show how it goes."""
+    songs = read_song_list(path, leader.user_id)
+    columns = (
+        TextColumn("Import: {task.fields[name]}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=answers) as progress:
+        tracked = progress.track(songs, task_id=progress.add_task("", name=path.name, total=len(songs)))
+        with db.transaction() as conn:
+            soleil.repertoire.delete_repertoire(conn, user_id=leader.user_id)
+            soleil.songs.import_songs(conn, tracked)
+
+
+def _show_repertoire(db: Database, leader: User) -> None:
+    stats = soleil.repertoire.get_repertoire_stats(db, user_id=leader.user_id)
+    answers.print(f"Repertoire: {stats.total_songs} songs by {stats.unique_artists} composers")
+    keys = ask(soleil.repertoire.count_songs_by_key, db, user_id=leader.user_id)
+    keys.show(answers, "Repertoire by key", _keys(keys.rows))
+    rhythms = ask(soleil.repertoire.count_songs_by_rhythm, db, user_id=leader.user_id)
+    rhythms.show(answers, "Repertoire by rhythm", _rhythms(rhythms.rows))
+
+
+def _show_search(db: Database, leader: User, term: str) -> None:
+    tolerant = soleil.songs.has_trigrams(db)
+    query = soleil.songs.search_songs if tolerant else soleil.songs.search_songs_plainly
+    title = f"Search for “{term}”" + ("" if tolerant else " (this server has no pg_trgm: no typing error is forgiven)")
+    found = ask(query, db, user_id=leader.user_id, term=term, limit=10)
+    found.show(answers, title, _songs(found.rows))
+
+
+def _show_band(db: Database, band: Band) -> None:
+    members = ask(soleil.bands.list_members, db, band_id=band.band_id)
+    members.show(answers, f"{band.name}: who plays", _members(members.rows))
+
+
+def _table(*columns: str) -> Table:
+    """Return an empty table; a column that begins with > is aligned to the right."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+    return table
+
+
+def _keys(rows: list[KeyCount]) -> Table:
+    most = max((row.songs for row in rows), default=1)
+    table = _table("Key", ">Songs", "")
+    for row in rows:
+        table.add_row(_spell_key(row.key), str(row.songs), "▇" * max(1, round(24 * row.songs / most)))
+    return table
+
+
+def _rhythms(rows: list[RhythmCount]) -> Table:
+    table = _table("Rhythm", ">Songs", ">Tempo")
+    for row in rows:
+        table.add_row(row.rhythm or "not known", str(row.songs), _spell_tempo(row.slowest, row.fastest))
+    return table
+
+
+def _songs(rows: list[Song]) -> Table:
+    table = _table("Title", "Composer", "Key", "Rhythm", "Time", ">Tempo")
+    for song in rows:
+        facts = (song.title, song.artist, song.key and _spell_key(song.key), song.rhythm, song.time_signature)
+        table.add_row(*(escape(fact or "") for fact in facts), _spell_tempo(song.tempo, song.tempo))
+    return table
+
+
+def _members(rows: list[MemberWithUser]) -> Table:
+    table = _table("Name", "Instrument", "Role", "Since")
+    for member in rows:
+        instrument = str(member.user.profile_data.get("instrument", ""))
+        table.add_row(member.user.display_name, instrument, member.role.value, f"{member.joined_at:%B %Y}")
+    return table
+
+
+def _spell_key(key: str | None) -> str:
+    """Spell a key as it is spoken: ``Cmin`` is C minor."""
+    if key is None:
+        return "not known"
+    return f"{key.removesuffix('min')} {'minor' if key.endswith('min') else 'major'}"
+
+
+def _spell_tempo(slowest: int | None, fastest: int | None) -> str:
+    if slowest is None or fastest is None:
+        return ""
+    return str(slowest) if slowest == fastest else f"{slowest} to {fastest}"

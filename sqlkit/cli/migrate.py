@@ -1,0 +1,110 @@
+"""``sqlkit migrate``: the migrations of an application or of a folder."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from sqlkit.apps import MIGRATIONS
+from sqlkit.cli.output import answers
+from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
+from sqlkit.errors import ConfigurationError
+
+__all__ = ["Action", "migrate"]
+
+
+class Action(StrEnum):
+    """What to do with the migrations."""
+
+    UP = "up"
+    DOWN = "down"
+    STATUS = "status"
+    HISTORY = "history"
+    NEW = "new"
+
+
+def migrate(
+    action: Annotated[
+        Action, typer.Argument(help="up: apply all; down: roll back the last; new: write the files of the next.")
+    ] = Action.UP,
+    name: Annotated[str | None, typer.Argument(help="For new: what it does, such as create-songs.")] = None,
+    app: Annotated[
+        str | None, typer.Option("--app", metavar="NAME", help="An application of sqlkit's: soleil.")
+    ] = None,
+    migrations: Annotated[
+        Path | None, typer.Option("--migrations", metavar="DIR", help="Or a folder of your own.")
+    ] = None,
+    dsn: DsnOption = None,
+    folder: FolderOption = None,
+    schema: SchemaOption = None,
+    count: Annotated[int, typer.Option("--count", min=1, help="For down: how many.")] = 1,
+) -> None:
+    """Apply the migrations that are not applied yet, or look at them, or go back.
+
+    The schema is --schema, else the one of the settings, else the application's name.
+    """
+    place, default_schema = _migrations(app, migrations)
+    if (action is Action.NEW) is (name is None):
+        raise typer.BadParameter("new takes a name, such as create-songs, and nothing else does", param_hint="name")
+    if action is Action.NEW:
+        _new(place, name or "")
+        return
+    with opened_target(dsn, folder, schema=schema) as target:
+        settings = target.settings
+        where = settings.schema or default_schema
+        answers.print(_do(action, settings.dsn(), place, where, count), markup=False, soft_wrap=True)
+
+
+def _migrations(app: str | None, folder: Path | None) -> tuple[Path, str | None]:
+    """Return the folder that is meant and, for an application, the schema that is its own."""
+    if app is not None and folder is not None:
+        raise ConfigurationError("--app and --migrations: give one of them")
+    if folder is not None:
+        return folder, None
+    apps = sorted(path.name for path in MIGRATIONS.iterdir() if path.is_dir())
+    if app is None and len(apps) == 1:
+        app = apps[0]
+    if app not in apps:
+        said = f"--app {app}: there is no such application" if app else "which migrations?"
+        raise ConfigurationError(f"{said}; give --app ({', '.join(apps)}) or --migrations DIR")
+    return MIGRATIONS / app, app
+
+
+def _do(action: Action, dsn: str, place: Path, schema: str | None, count: int) -> str | Table:
+    import sqlkit.migrate as migrations
+
+    if action is Action.HISTORY:
+        return _history(dsn, schema)
+    if action is Action.STATUS:
+        pending = migrations.pending(dsn, place, schema=schema)
+        return _listed(pending, "not applied yet", "everything is applied", schema)
+    if action is Action.DOWN:
+        undone = migrations.rollback(dsn, place, schema=schema, count=count)
+        return _listed(undone, "rolled back", "there is nothing to roll back", schema)
+    return _listed(migrations.migrate(dsn, place, schema=schema), "applied", "everything is applied", schema)
+
+
+def _listed(names: list[str], done: str, nothing: str, schema: str | None) -> str:
+    where = f" (schema {schema})" if schema else ""
+    return "\n".join(f"{name}: {done}" for name in names) or f"{nothing}{where}"
+
+
+def _history(dsn: str, schema: str | None) -> Table:
+    from sqlkit.migrate import history
+
+    table = Table("migration", "applied (UTC)", "SHA-256")
+    for applied in history(dsn, schema=schema):
+        checksum = (applied.checksum or "")[:12] or "by plain yoyo"
+        table.add_row(applied.migration_id, f"{applied.applied_at:%Y-%m-%d %H:%M:%S}", checksum)
+    return table
+
+
+def _new(place: Path, name: str) -> None:
+    from sqlkit.migrate import new_migration
+
+    for path in new_migration(place, name):
+        answers.print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,15 @@
+"""What the commands say: answers on stdout, everything about them on stderr."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+__all__ = ["answers", "say"]
+
+answers = Console(highlight=False)
+_remarks = Console(stderr=True, highlight=False)
+
+
+def say(remark: str, *, error: bool = False) -> None:
+    """Write a remark or an error to stderr, as it is."""
+    _remarks.print(f"sqlkit: {remark}", markup=False, soft_wrap=True, style="red" if error else "dim")
