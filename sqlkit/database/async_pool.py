@@ -79,6 +79,7 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
         self.configure(settings)
         self.holders = Holders(_task_name)
         self.tried = asyncio.Event()
+        self._connecting: set[asyncio.Task[Any] | None] = set()
 
     async def lend(self, holder: object, within: float | None = None) -> AsyncPooledConnection:
         """Lend an idle connection that lives; PoolExhausted when none comes in time."""
@@ -184,12 +185,15 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
             raise
 
     async def _connect(self, timeout: float | None = None) -> AsyncPooledConnection:  # noqa: ASYNC109
+        me = asyncio.current_task()
+        self._connecting.add(me)
         try:
             conn = await super()._connect(timeout)
         except Exception as error:
             self.refused(error)
             raise
         finally:
+            self._connecting.discard(me)
             self.tried.set()
         self.welcome(conn)
         return conn
@@ -223,6 +227,9 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
         while self.has_other_borrowers(asyncio.current_task()) and monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         self.report_borrowers()
+        for worker in self._connecting:  # which psycopg takes for a connection that failed
+            if worker is not None:
+                worker.cancel()
         await super().close(timeout)
 
     async def resize(self, min_size: int, max_size: int | None = None) -> None:

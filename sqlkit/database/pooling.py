@@ -28,7 +28,7 @@ from psycopg.pq import ConnStatus, PipelineStatus, TransactionStatus
 from psycopg_pool import PoolClosed
 from psycopg_pool.base import BasePool
 
-from sqlkit.connection import Memory, PreparedByPsycopg, memory_of
+from sqlkit.connection import Memory, memory_of
 from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.holders import Holders
 from sqlkit.database.options import PoolStatus, connect_keywords
@@ -81,7 +81,6 @@ class PoolCore(BasePool):
     def welcome(self, conn: Pooled) -> None:
         """Begin to remember a new connection."""
         memory = memory_of(conn)
-        conn._prepared = PreparedByPsycopg(memory, conn.prepare_threshold)
         memory.readable = _readable(conn.pgconn.socket)
         memory.returned = monotonic()
         self.trouble = None
