@@ -97,7 +97,7 @@ class Settings(BaseSettings, metaclass=_Quiet):
         self._build(
             [
                 *read_config(Path(config_file or "config.yml"), known, required=config_file is not None),
-                *read_env_file(Path(env_file or ".env"), known),
+                *read_env_file(Path(env_file or ".env"), known, required=env_file is not None),
                 *environment(os.environ, known),
                 given(values, known),
             ]

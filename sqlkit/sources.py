@@ -104,11 +104,13 @@ def environment(variables_set: Mapping[str, str], fields: Iterable[str], file: s
     ]
 
 
-def read_env_file(path: Path, fields: Iterable[str]) -> list[Layer]:
-    """Read layers from a ``.env`` file; none when there is no such file."""
+def read_env_file(path: Path, fields: Iterable[str], *, required: bool) -> list[Layer]:
+    """Read layers from a ``.env`` file; ``required`` says that somebody named it, so that it must exist."""
     from dotenv import dotenv_values
 
     if not path.is_file():
+        if required:
+            raise ConfigurationError(f"{path}: no such file")
         return []
     try:
         values = dotenv_values(path, encoding="utf-8-sig")
