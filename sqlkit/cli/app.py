@@ -36,11 +36,13 @@ class Commands(TyperGroup):
             raise typer.Exit(2) from None
 
 
-def _reason(error: Exception) -> str:
-    """Return what an error says; of a server's error what it is, without the detail, which quotes rows."""
-    if isinstance(error, psycopg.Error) and not isinstance(error, SqlkitError) and error.diag.message_primary:
+def _reason(error: SqlkitError | psycopg.Error) -> str:
+    """Return what an error says: of the server's, what it is without the detail, which quotes rows."""
+    if isinstance(error, SqlkitError):
+        return str(error)
+    if error.diag.message_primary:
         return f"{error.diag.message_primary} ({type(error).__name__}, {error.sqlstate})"
-    return str(error).strip() or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 app = typer.Typer(

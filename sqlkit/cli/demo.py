@@ -16,7 +16,7 @@ from sqlkit.apps import MIGRATIONS
 from sqlkit.apps.soleil import bandstand
 from sqlkit.apps.soleil import sync as soleil
 from sqlkit.apps.soleil.models import Band, KeyCount, MemberWithUser, RhythmCount, Song, User
-from sqlkit.apps.soleil.songlist import TUNES, read_song_list
+from sqlkit.apps.soleil.songlist import TUNES, ListedSong, read_song_list
 from sqlkit.cli.asking import ask
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, Target, opened_target
@@ -40,11 +40,13 @@ def demo(
 
     Everything is kept in .sqlkit, or the --folder or database named; each run replaces the demo's own songs alone.
     """
+    path = songs or TUNES
+    listed = read_song_list(path)
     with opened_target(dsn, folder, schema=SCHEMA, configured=False) as target:
         _migrate(target)
         with Database.connect(target.settings, application_name="sqlkit demo") as db:
             leader, band = bandstand.assemble(db)
-            _import(db, leader, songs or TUNES)
+            _import(db, leader, path.name, listed)
             _show_repertoire(db, leader)
             _show_search(db, leader, search)
             _show_band(db, band)
@@ -60,9 +62,8 @@ def _migrate(target: Target) -> None:
     answers.print(f"Migrations: {len(done)} applied" if done else "Migrations: everything is applied")
 
 
-def _import(db: Database, leader: User, path: Path) -> None:
-    """Replace the demo's songs by those of a file, in one transaction, and show how it goes."""
-    songs = read_song_list(path, leader.user_id)
+def _import(db: Database, leader: User, name: str, listed: list[ListedSong]) -> None:
+    """Replace the demo's songs by those of a list, in one transaction, and show how it goes."""
     columns = (
         TextColumn("Import: {task.fields[name]}", markup=False),
         BarColumn(),
@@ -70,10 +71,10 @@ def _import(db: Database, leader: User, path: Path) -> None:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=answers) as progress:
-        tracked = progress.track(songs, task_id=progress.add_task("", name=path.name, total=len(songs)))
+        tracked = progress.track(listed, task_id=progress.add_task("", name=name, total=len(listed)))
         with db.transaction() as conn:
             soleil.repertoire.delete_repertoire(conn, user_id=leader.user_id)
-            soleil.songs.import_songs(conn, tracked)
+            soleil.songs.import_songs(conn, (song.for_user(leader.user_id) for song in tracked))
 
 
 def _show_repertoire(db: Database, leader: User) -> None:

@@ -47,7 +47,7 @@ def _ask_server(settings: Settings, within: float) -> dict[str, Any]:
         with Database.connect(settings, connect_timeout=within, pool_min_size=1, pool_max_size=1) as db:
             return asdict(db.health(within)) | place
     except PoolExhausted as error:
-        return {"healthy": False, "reasons": [str(error.__cause__ or error).strip()]} | place
+        return {"healthy": False, "reasons": [" ".join(str(error.__cause__ or error).split())]} | place
 
 
 def _show(found: dict[str, Any]) -> None:

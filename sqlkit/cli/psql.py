@@ -27,7 +27,7 @@ def psql(
     folder: FolderOption = None,
     schema: SchemaOption = None,
 ) -> None:
-    """Open psql on the database, in the schema: ``sqlkit psql -- -l``. Ends with psql's status."""
+    """Open psql on the database, in the schema; end with psql's status. For example: sqlkit psql -- -l."""
     with opened_target(dsn, folder, schema=schema) as target:
         program = _find(target)
         # Ctrl-C in the terminal reaches both: psql cancels its query, and this waits for psql.

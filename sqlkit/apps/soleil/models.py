@@ -38,6 +38,8 @@ __all__ = [
     "Section",
     "Song",
     "SongChanges",
+    "Tempo",
+    "Text",
     "User",
     "UserChanges",
     "UserWithRepertoire",

@@ -1,4 +1,4 @@
-"""Song lists: files of songs, read as ``NewSong`` s.
+"""Song lists: files of songs to import.
 
 A ``.json`` file is an array of objects with ``Title``, ``Composer``, ``Key``, ``Rhythm``, ``TimeSignature`` and
 ``Sections`` (all but the title may be missing), as collections of lead sheets are published. A ``.csv`` file has a
@@ -17,10 +17,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sqlkit.apps.soleil.models import Chart, NewSong, Section
+from sqlkit.apps.soleil.models import Chart, NewSong, Section, Tempo, Text
 from sqlkit.errors import SqlkitError
 
-__all__ = ["TUNES", "SongListError", "read_song_list"]
+__all__ = ["TUNES", "ListedSong", "SongListError", "read_song_list"]
 
 #: A list that comes with the package: well-known tunes, traditional ones and such as are in the public domain.
 TUNES = Path(__file__).with_name("tunes.csv")
@@ -40,28 +40,47 @@ class _Section(BaseModel):
     main: _Part = Field(alias="MainSegment")
     endings: list[_Part] = Field([], alias="Endings")
 
+    def section(self) -> Section:
+        endings = [ending.chords for ending in self.endings]
+        return Section(label=self.label, repeats=self.repeats, chords=self.main.chords, endings=endings)
 
-class _Entry(BaseModel):
+
+class ListedSong(BaseModel):
     """A song as either kind of file has it."""
 
     model_config = ConfigDict(populate_by_name=True)
 
-    title: str = Field(alias="Title")
+    title: Text = Field(alias="Title")
     composer: str | None = Field(None, alias="Composer")
     key: str | None = Field(None, alias="Key")
     rhythm: str | None = Field(None, alias="Rhythm")
     time_signature: str | None = Field(None, alias="TimeSignature")
-    tempo: int | None = None
+    tempo: Tempo | None = None
     genre: str | None = None
     sections: list[_Section] | None = Field(None, alias="Sections")
 
+    def for_user(self, user_id: UUID) -> NewSong:
+        """Return the song for a user's repertoire; its composer stands for the artist."""
+        sections = self.sections
+        return NewSong(
+            user_id=user_id,
+            title=self.title,
+            artist=self.composer,
+            key=self.key,
+            rhythm=self.rhythm,
+            time_signature=self.time_signature,
+            tempo=self.tempo,
+            genre=self.genre,
+            chart=None if sections is None else Chart(sections=[section.section() for section in sections]),
+        )
 
-def read_song_list(path: Path, user_id: UUID) -> list[NewSong]:
-    """Read the songs of a file for a user; SongListError names what cannot be read."""
+
+def read_song_list(path: Path) -> list[ListedSong]:
+    """Read the songs of a file; SongListError names what cannot be read."""
     songs = []
     for place, entry in _entries(path):
         try:
-            songs.append(_song(_Entry.model_validate(entry), user_id))
+            songs.append(ListedSong.model_validate(entry))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"])
@@ -99,27 +118,3 @@ def _csv_entries(path: Path, text: str) -> Iterator[tuple[str, Mapping[str, str 
         raise SongListError(f"{path}:1: no column title")
     for row in reader:
         yield f"line {reader.line_num}", {name: value or None for name, value in row.items() if name}
-
-
-def _song(entry: _Entry, user_id: UUID) -> NewSong:
-    sections = entry.sections
-    return NewSong(
-        user_id=user_id,
-        title=entry.title,
-        artist=entry.composer,
-        key=entry.key,
-        rhythm=entry.rhythm,
-        time_signature=entry.time_signature,
-        tempo=entry.tempo,
-        genre=entry.genre,
-        chart=None if sections is None else Chart(sections=[_section(section) for section in sections]),
-    )
-
-
-def _section(section: _Section) -> Section:
-    return Section(
-        label=section.label,
-        repeats=section.repeats,
-        chords=section.main.chords,
-        endings=[ending.chords for ending in section.endings],
-    )
