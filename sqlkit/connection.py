@@ -7,6 +7,7 @@ also lets a bound view's settings ride along with each BEGIN, whoever begins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
 
 __all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "PreparedByPsycopg", "memory_of", "send"]
+
+
+#: Raw SQL that takes all prepared statements off the server.
+FORGETS_ALL = re.compile(rb"\s*(?:discard\s+all|deallocate\s+(?:prepare\s+)?all)\b", re.IGNORECASE).match
 
 
 class OpenStream(Protocol):
@@ -80,11 +85,19 @@ class Memory:
 
 
 def memory_of(conn: BaseConnection[Any]) -> Memory:
-    """Return what sqlkit remembers of a connection, from now on if nothing yet."""
+    """Return what sqlkit remembers of a connection, from now on if nothing yet.
+
+    From now on, too, psycopg's memory of its own prepared statements tells sqlkit's of raw SQL that passes.
+    """
     try:
         memory: Memory = conn._sqlkit  # type: ignore[attr-defined]
     except AttributeError:
         memory = conn._sqlkit = Memory()  # type: ignore[attr-defined]
+        watching = PreparedByPsycopg(memory, conn.prepare_threshold)
+        vars(watching).update(vars(conn._prepared))
+        conn._prepared = watching
+        # In a transaction, a `set local` may have passed already; before, nothing counts that passed.
+        memory.touched = conn.pgconn.transaction_status != pq.TransactionStatus.IDLE
     return memory
 
 
@@ -104,8 +117,8 @@ def send(pgconn: PGconn, message: bytes) -> PQGen[list[PGresult]]:
 class PreparedByPsycopg(PrepareManager):
     """psycopg's memory of what it has prepared itself, which sees every raw statement pass.
 
-    Raw DEALLOCATE and DISCARD take sqlkit's statements too. One that hides behind a comment or another
-    statement is not seen here; then the server's complaint (26000) tells.
+    DEALLOCATE ALL and DISCARD ALL, raw or as psycopg sends it after a rollback, take sqlkit's statements too. One
+    that hides behind a comment or another statement is not seen here; then the server's complaint (26000) tells.
     """
 
     def __init__(self, memory: Memory, prepare_threshold: int | None) -> None:
@@ -115,13 +128,20 @@ class PreparedByPsycopg(PrepareManager):
 
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Any:
         """Note a statement that has run."""
-        if query.query[:16].lstrip()[:5].lower() in (b"deall", b"disca"):
+        self._memory.touched = True
+        if FORGETS_ALL(query.query):
             self._memory.prepared.clear()
         return super().maybe_add_to_cache(query, prep, name)
 
+    def maintain_gen(self, conn: BaseConnection[Any]) -> PQGen[None]:
+        """Send what psycopg has to deallocate: None in its queue is DEALLOCATE ALL."""
+        if None in self._to_flush:
+            self._memory.prepared.clear()
+        return super().maintain_gen(conn)
+
 
 class _Noticing(BaseConnection[Any]):
-    """What both colours of pooled connections notice: BEGIN, COMMIT, DEALLOCATE ALL.
+    """What both colours of pooled connections notice: BEGIN and COMMIT.
 
     All that psycopg sends by itself passes through generators of its base class, which have no colour.
     ``tests/test_database.py`` names those that are overridden, so that a psycopg without them fails there.
@@ -158,11 +178,6 @@ class _Noticing(BaseConnection[Any]):
                 " one they would be left out; use the Database itself for what cannot run in a transaction"
             )
         return super()._set_autocommit_gen(value)
-
-    def _deallocate(self, name: bytes | None) -> PQGen[None]:
-        if name is None:  # DEALLOCATE ALL, as psycopg sends it after a rollback, takes sqlkit's statements too
-            memory_of(self).prepared.clear()
-        return super()._deallocate(name)
 
 
 class PooledConnection(_Noticing, psycopg.Connection[Any]):

@@ -24,7 +24,7 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts import Cardinality
 from sqlkit.errors import ArgumentError, NoRow, RowError, TooManyRows
 from sqlkit.parameters import DumpTable, Unfit
-from sqlkit.prepared import Connection, Prepared, check, command, execute, prepare, search_path
+from sqlkit.prepared import Connection, Prepared, check, command, execute, forget, prepare, search_path
 from sqlkit.rows import row_maker
 from sqlkit.shapes import Mismatch, RowType
 from sqlkit.statements import Reference, Statement, Variant
@@ -160,35 +160,60 @@ def _plain(
     conn: Connection, memory: Memory, query: Query, variant: Variant, values: Sequence[Any], began: bool
 ) -> PQGen[Any]:
     path = yield from search_path(conn, memory)
-    prepared = memory.prepared.get((path, variant.text))
+    key = (path, variant.text)
+    prepared = memory.prepared.get(key)
+    fresh = prepared is None
     if prepared is None:
         prepared = yield from prepare(conn, memory, path, variant.text)
-        return collect(query, prepared, (yield from _execute(conn.pgconn, query, variant, prepared, values)))
+    memory.touched = memory.touched or prepared.touches
     try:
         result = yield from _execute(conn.pgconn, query, variant, prepared, values)
-    except psycopg.Error as error:
-        if not is_stale(error):
+    except (psycopg.Error, ArgumentError) as error:
+        if fresh or not may_be_stale(error):
             raise
-        memory.prepared.pop((path, variant.text), None)
-        if not began:
-            error.add_note("the schema changed under a prepared statement: the transaction is aborted, run it again")
-            raise
-        if not conn.autocommit:
+        yield from forget(conn, memory, key)
+        if conn.pgconn.transaction_status == TransactionStatus.INERROR:
+            if not began:
+                error.add_note(STALE_NOTE)
+                raise
             yield from conn._rollback_gen()
             yield from conn._start_query()
-        prepared = yield from prepare(conn, memory, path, variant.text)
+        former, prepared = prepared, (yield from prepare(conn, memory, path, variant.text))
+        if not is_stale(error) and prepared.oids == former.oids:
+            raise
         result = yield from _execute(conn.pgconn, query, variant, prepared, values)
     return collect(query, prepared, result)
 
 
-def is_stale(error: psycopg.Error) -> bool:
+STALE_NOTE = (
+    "if the schema changed under a prepared statement, run the transaction again: this one is aborted, and the "
+    "statement will be prepared anew"
+)
+
+
+def is_stale(error: Exception) -> bool:
     """Tell whether an error may come of a statement that was prepared before the schema changed.
 
-    Class 42 is what PostgreSQL's parser and planner say; at execution they run again only where something changed.
-    0A000 is "cached plan must not change result type", 26000 a statement that somebody deallocated.
+    Class 42 is what PostgreSQL's parser and planner say (but 42501, a right that is missing); at execution they run
+    again only where something changed. 0A000 is "cached plan must not change result type", 26000 a statement that
+    somebody deallocated, XX000 a type that is gone.
     """
-    state = error.sqlstate or ""
-    return state.startswith("42") or state in ("0A000", "26000")
+    state = getattr(error, "sqlstate", None) or ""
+    return (state.startswith("42") and state != "42501") or state in ("0A000", "26000", "XX000")
+
+
+def may_be_stale(error: Exception) -> bool:
+    """Tell whether an error may come of the types that a parameter had before the schema changed, or ``is_stale``.
+
+    That is a value that does not fit its type, as one beyond int4 does not for a column that is int8 by now: said by
+    the server, or by an ArgumentError before.
+    """
+    return is_stale(error) or isinstance(error, ArgumentError) or getattr(error, "sqlstate", None) in UNFIT
+
+
+#: numeric_value_out_of_range, invalid_datetime_format, datetime_field_overflow, invalid_text_representation,
+#: invalid_binary_representation.
+UNFIT = frozenset({"22003", "22007", "22008", "22P02", "22P03"})
 
 
 def _execute(
@@ -214,9 +239,18 @@ def _dump_one(label: str, reference: Reference, table: DumpTable, value: Any) ->
         table[type(value)](value)
     except Unfit as unfit:
         raise ArgumentError(f"{label}: parameter {str(reference)!r}: {unfit}") from None
+    except UnicodeEncodeError as error:  # which holds the text
+        raise ArgumentError(f"{label}: parameter {str(reference)!r}: {not_encodable(error)}") from None
     except psycopg.Error as error:
         error.add_note(f"{label}: parameter {str(reference)!r}, a {type(value).__name__} sent as {table.pgtype}")
         raise
+
+
+def not_encodable(error: UnicodeEncodeError) -> str:
+    """Say why a text cannot be sent, without the text."""
+    surrogate = "\ud800" <= error.object[error.start] <= "\udfff"
+    what = "a lone surrogate, which is no character" if surrogate else f"a character that {error.encoding} has not"
+    return f"the text holds {what}, at index {error.start}"
 
 
 # A call in a transaction of its own.
@@ -231,15 +265,17 @@ def _framed(
         path = yield from search_path(conn, memory)
     prepared = memory.prepared.get((path, variant.text))
     try:
-        if prepared is None or conn._pipeline:
+        if prepared is None:
             return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
         try:
-            return (yield from _pipelined(conn.pgconn, query, variant, values, local, prepared))
-        except psycopg.Error as error:
-            if not is_stale(error):
+            if conn._pipeline:
+                return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
+            return (yield from _pipelined(conn, memory, query, variant, values, local, prepared))
+        except (psycopg.Error, ArgumentError) as error:
+            if not may_be_stale(error):
                 raise
-            memory.prepared.pop((path, variant.text), None)
             yield from roll_back(conn.pgconn)
+            yield from forget(conn, memory, (path, variant.text))
             return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
     except BaseException:
         yield from roll_back(conn.pgconn)
@@ -267,6 +303,7 @@ def _step_by_step(
     prepared = memory.prepared.get((path, variant.text))
     if prepared is None:
         prepared = yield from prepare(conn, memory, path, variant.text)
+    memory.touched = memory.touched or prepared.touches
     result = yield from _execute(pgconn, query, variant, prepared, values)
     made = collect(query, prepared, result)
     yield from command(pgconn, b"COMMIT")
@@ -290,9 +327,17 @@ def set_configs(local: Local) -> tuple[bytes, list[bytes]]:
 
 
 def _pipelined(
-    pgconn: PGconn, query: Query, variant: Variant, values: Sequence[Any], local: Local | None, prepared: Prepared
+    conn: Connection,
+    memory: Memory,
+    query: Query,
+    variant: Variant,
+    values: Sequence[Any],
+    local: Local | None,
+    prepared: Prepared,
 ) -> PQGen[Any]:
     """Run a framed call in one round trip, or in two where the rows must be seen before the COMMIT."""
+    pgconn = conn.pgconn
+    memory.touched = memory.touched or prepared.touches
     dumped = dump(query.label, variant.references, prepared.tables, values)
     pgconn.enter_pipeline_mode()
     pgconn.send_query_params(b"BEGIN", None)

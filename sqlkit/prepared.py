@@ -6,7 +6,9 @@ cancellation, timeouts and notices work as everywhere in psycopg. Nothing decide
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -15,7 +17,7 @@ from psycopg import abc as psycopg_abc
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap, Transformer
-from psycopg.pq import ExecStatus, Format, PipelineStatus
+from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from sqlkit.catalog import CATALOG_QUERY, CatalogRow, PgType, base_adapters, builtin_types, learn, unknown
@@ -30,14 +32,26 @@ Connection: TypeAlias = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 #: Statements kept prepared on a connection; the oldest goes when one more comes.
 PREPARED_MAX = 1000
 
+#: What may leave something behind in the session, so that a pool has to put it back.
+TOUCHES = re.compile(
+    r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:set|reset|listen|unlisten|load|discard|deallocate|prepare|declare)\b"
+    r"|\bset_config\b|\bpg_(?:try_)?advisory_lock|\btemp(?:orary)?\b|\bpg_temp\b",
+    re.IGNORECASE | re.DOTALL,
+).search
+
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
 
 
 @dataclass(slots=True, eq=False)
 class Prepared:
-    """A statement as the server has prepared it: its parameters' and columns' types, and how to load them."""
+    """A statement as the server has prepared it: its parameters' and columns' types, and how to load them.
+
+    ``oids`` are the parameters' types, ``touches`` tells whether it may change the session's state.
+    """
 
     name: bytes
+    oids: tuple[int, ...]
+    touches: bool
     tables: tuple[DumpTable, ...]
     formats: list[Format] | None
     columns: tuple[Column, ...]
@@ -112,7 +126,7 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[
     parameters = [described.param_type(index) for index in range(described.nparams)]
     columns = [described.ftype(index) for index in range(described.nfields)]
     yield from learn_types(conn, memory, parameters + columns)
-    prepared = _describe(conn, memory, name, described, parameters, columns)
+    prepared = _describe(conn, memory, name, text, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
         yield from forget(conn, memory, next(iter(memory.prepared)))
     memory.prepared[path, text] = prepared
@@ -121,10 +135,15 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[
 
 def forget(conn: Connection, memory: Memory, key: tuple[object, object]) -> PQGen[None]:
     """Take a prepared statement out of memory and off the server."""
-    prepared: Prepared = memory.prepared.pop(key)
-    if hasattr(conn.pgconn, "send_close_prepared"):
+    prepared: Prepared | None = memory.prepared.pop(key, None)
+    if prepared is None or conn.pgconn.status != ConnStatus.OK:
+        return
+    if psycopg.capabilities.has_send_close_prepared():
         conn.pgconn.send_close_prepared(prepared.name)
         yield from round_trip(conn.pgconn)
+    elif conn.pgconn.transaction_status != TransactionStatus.INERROR:
+        with suppress(psycopg.errors.InvalidSqlStatementName):  # somebody was faster
+            yield from command(conn.pgconn, b"DEALLOCATE " + prepared.name)
 
 
 def learn_types(conn: Connection, memory: Memory, oids: list[int]) -> PQGen[None]:
@@ -160,7 +179,13 @@ def type_of(memory: Memory, oid: int) -> PgType:
 
 
 def _describe(
-    conn: Connection, memory: Memory, name: bytes, described: PGresult, parameters: list[int], columns: list[int]
+    conn: Connection,
+    memory: Memory,
+    name: bytes,
+    text: str,
+    described: PGresult,
+    parameters: list[int],
+    columns: list[int],
 ) -> Prepared:
     assert memory.adapters is not None  # noqa: S101 - set by _learn
     adapters = memory.adapters
@@ -171,6 +196,8 @@ def _describe(
     encoding = conn.pgconn._encoding
     return Prepared(
         name,
+        tuple(parameters),
+        TOUCHES(text) is not None,
         tables,
         formats if Format.BINARY in formats else None,
         tuple(

@@ -10,196 +10,59 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from types import TracebackType
+from contextlib import suppress
+from types import CodeType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 import psycopg
-from psycopg import generators
-from psycopg.abc import PQGen
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
 
 from sqlkit.connection import memory_of
-from sqlkit.errors import ConnectionBusy, RowError
-from sqlkit.execution import (
-    AsyncExecutor,
-    AsyncLender,
-    Executor,
-    Lender,
-    Local,
-    Query,
-    begin,
-    borrow,
-    borrow_async,
-    dump,
-    enter,
-    is_stale,
-    make,
-    roll_back,
-)
-from sqlkit.prepared import FAILED, Connection, Prepared, command, prepare, search_path
+from sqlkit.courses import Course
+from sqlkit.errors import ConnectionBusy
+from sqlkit.execution import AsyncExecutor, AsyncLender, Executor, Lender, Query, borrow, borrow_async
 from sqlkit.statements import Variant
 
 __all__ = ["AsyncRows", "Rows"]
 
 T = TypeVar("T")
 
-#: Rows that the server sends at a time, and that are in memory at once.
-CHUNK_ROWS = 1000
-
-SAVEPOINT = b"sqlkit_stream"
-
 #: How long the server may take to hear that the rest is not wanted.
 CANCEL_SECONDS = 5.0
 
 
-class Course:
-    """What a stream does on its connection, without colour: begin, the next chunk, the end."""
-
-    def __init__(self, query: Query, variant: Variant, values: Sequence[Any]) -> None:
-        self.query = query
-        self.variant = variant
-        self.values = values
-        self.prepared: Prepared | None = None
-        self.transaction = False
-        self.savepoint = False
-        self.running = False
-        self.came = False
-        self.key: tuple[object, str] = ("", "")
-
-    def start(self, conn: Connection, local: Local | None) -> PQGen[None]:
-        """Send the statement, in a transaction of its own where a bound view's settings ask for one."""
-        memory = memory_of(conn)
-        idle = yield from enter(conn)
-        pgconn = conn.pgconn
-        if conn._pipeline:
-            raise ConnectionBusy(f"{self.query.label}: a stream cannot run in a pipeline: leave its block first")
-        if local is not None and idle and conn.autocommit:
-            yield from begin(pgconn, local)
-            self.transaction = True
-        elif pgconn.transaction_status == TransactionStatus.INTRANS and not self.query.statement.writes:
-            yield from command(pgconn, b"SAVEPOINT " + SAVEPOINT)
-            self.savepoint = True
-        path: object = local.path if local is not None and local.path is not None else None
-        if path is None:
-            path = yield from search_path(conn, memory)
-        prepared = memory.prepared.get((path, self.variant.text))
-        if prepared is None:
-            prepared = yield from prepare(conn, memory, path, self.variant.text)
-        self.prepared = prepared
-        self.key = (path, self.variant.text)
-        yield from self._send(conn)
-
-    def _send(self, conn: Connection) -> PQGen[None]:
-        prepared = self.prepared
-        assert prepared is not None  # noqa: S101 - start has just set it
-        dumped = dump(self.query.label, self.variant.references, prepared.tables, self.values)
-        pgconn = conn.pgconn
-        pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
-        self.running = True
-        if hasattr(pgconn, "set_chunked_rows_mode") and psycopg.capabilities.has_stream_chunked():
-            pgconn.set_chunked_rows_mode(CHUNK_ROWS)
-        else:
-            pgconn.set_single_row_mode()
-        yield from generators.send(pgconn)
-
-    def next_chunk(self, conn: Connection) -> PQGen[list[Any] | None]:
-        """Return the objects of the next chunk, or None behind the last."""
-        while True:
-            result = yield from generators.fetch(conn.pgconn)
-            if result is None:
-                self.running = False
-                return None
-            if result.status in FAILED:
-                yield from self._drain(conn)
-                error = psycopg.errors.error_from_result(result, encoding=conn.pgconn._encoding)
-                if (yield from self._again(conn, error)):
-                    continue
-                error.add_note(self.query.label)
-                raise error
-            if result.status == ExecStatus.COMMAND_OK:
-                yield from self._drain(conn)
-                row = self.query.row
-                raise RowError(f"{self.query.label}: the statement returns no rows, {row} is promised")
-            if result.ntuples:
-                self.came = True
-                return self._make(result)
-
-    def _again(self, conn: Connection, error: psycopg.Error) -> PQGen[bool]:
-        """Prepare and send once more where the schema changed under the statement and nothing has come yet."""
-        path, text = self.key
-        if not is_stale(error) or memory_of(conn).prepared.pop(self.key, None) is None:
-            return False
-        if self.came or conn.pgconn.transaction_status != TransactionStatus.IDLE:
-            return False
-        self.came = True
-        self.prepared = yield from prepare(conn, memory_of(conn), path, text)
-        yield from self._send(conn)
-        return True
-
-    def _make(self, result: PGresult) -> list[Any]:
-        assert self.prepared is not None  # noqa: S101 - a chunk comes after start
-        return make(self.query, self.prepared, result)
-
-    def _drain(self, conn: Connection) -> PQGen[None]:
-        while (yield from generators.fetch(conn.pgconn)) is not None:
-            pass
-        self.running = False
-
-    def finish(self, conn: Connection, failed: bool) -> PQGen[None]:
-        """Read what still comes and end what ``start`` began."""
-        pgconn = conn.pgconn
-        if pgconn.status != ConnStatus.OK:
-            return
-        cancelled = self.running
-        if self.running:
-            yield from self._drain(conn)
-        status = pgconn.transaction_status
-        if self.transaction:
-            if failed or cancelled or status == TransactionStatus.INERROR:
-                yield from self._end_own(conn, failed or status == TransactionStatus.INERROR)
-            else:
-                yield from command(pgconn, b"COMMIT")
-        elif self.savepoint:
-            if status == TransactionStatus.INERROR and cancelled:
-                yield from command(pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
-            if pgconn.transaction_status == TransactionStatus.INTRANS:
-                yield from command(pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
-
-    def _end_own(self, conn: Connection, failed: bool) -> PQGen[None]:
-        if failed or not self.query.statement.writes:
-            yield from roll_back(conn.pgconn)
-        else:
-            yield from command(conn.pgconn, b"COMMIT")
-
-    @property
-    def cancels(self) -> bool:
-        """Tell whether the server should be told to stop: not while it writes."""
-        return self.running and not self.query.statement.writes
+#: Where psycopg ends a transaction block: a stream does not outlive the transaction that it reads in.
+BLOCK_ENDS = (psycopg.Transaction.__exit__.__code__, psycopg.AsyncTransaction.__aexit__.__code__)
 
 
 class StreamLock:
-    """Stands in for a connection's lock while a stream is open on it."""
+    """Stands in for a connection's lock while a stream is open on it.
+
+    Whoever wants the connection is refused, unless the stream is over for its reader: an exception is on its way out
+    of the loop, its transaction block ends, it was dropped, or it is being closed.
+    """
 
     def __init__(self, flow: Flow | AsyncFlow, lock: Any) -> None:
         self.flow = flow
         self.lock = lock
 
-    def _busy(self) -> ConnectionBusy:
-        return ConnectionBusy(
-            f"{self.flow.describe()}: its stream is open on this connection: close it (or leave its with block) "
+    def _refuse(self, wanting: CodeType) -> None:
+        flow = self.flow
+        if flow.ended or flow.dropped or sys.exc_info()[1] is not None or wanting in BLOCK_ENDS:
+            return
+        raise ConnectionBusy(
+            f"{flow.describe()}: its stream is open on this connection: close it (or leave its with block) "
             "before another statement, or take another connection"
         )
 
     def acquire(self) -> Any:
-        """Refuse, or wait as the lock itself would: a coroutine on asyncio."""
+        """Refuse, or close the stream and lock the connection: a coroutine on asyncio."""
         return self.__enter__() if isinstance(self.flow, Flow) else self.__aenter__()
 
     def __enter__(self) -> object:
-        # A transaction block that ends by an exception wants to roll back: the stream's loop is over.
-        if sys.exc_info()[1] is None or not isinstance(self.flow, Flow):
-            raise self._busy()
+        self._refuse(sys._getframe(1).f_code)
+        assert isinstance(self.flow, Flow)  # noqa: S101 - a connection has streams of its own colour
         self.flow.close()
         return self.lock.__enter__()
 
@@ -207,8 +70,8 @@ class StreamLock:
         self.lock.__exit__(*details)
 
     async def __aenter__(self) -> object:
-        if not isinstance(self.flow, AsyncFlow) or (sys.exc_info()[1] is None and not self.flow.dropped):
-            raise self._busy()
+        self._refuse(sys._getframe(1).f_code)
+        assert isinstance(self.flow, AsyncFlow)  # noqa: S101 - as above
         await self.flow.close()
         return await self.lock.__aenter__()
 
@@ -216,8 +79,15 @@ class StreamLock:
         await self.lock.__aexit__(*details)
 
 
+def own_lock(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Any:
+    """Return a connection's lock itself, also where a stream stands in for it."""
+    return conn.lock.lock if isinstance(conn.lock, StreamLock) else conn.lock
+
+
 class Flow:
     """The open end of a ``Rows``: what the connection knows of it, so that the ``Rows`` itself may be dropped."""
+
+    dropped = False  # a Rows that is dropped closes its stream at once
 
     def __init__(self, db: Executor, course: Course) -> None:
         self.db = db
@@ -245,6 +115,9 @@ class Flow:
             assert self.conn is not None  # noqa: S101 - open until it has ended
             chunk = self.conn.wait(self.course.next_chunk(self.conn))
             failed = False
+        except BaseException as error:
+            self.course.blame(error)
+            raise
         finally:
             if chunk is None:
                 self.end(failed)
@@ -256,8 +129,8 @@ class Flow:
         db, course = self.db, self.course
         self.started = True
         conn, local, self.lender = borrow(db, course.query)
-        lock = conn.lock
-        lock.acquire()  # until the end
+        lock = own_lock(conn)
+        conn.lock.acquire()  # until the end
         self.conn, self.lock = conn, lock
         conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
         memory_of(conn).stream = self
@@ -271,7 +144,10 @@ class Flow:
             return
         try:
             if self.course.cancels and not conn.closed:
-                conn.cancel_safe(timeout=CANCEL_SECONDS)
+                try:
+                    conn.cancel_safe(timeout=CANCEL_SECONDS)
+                except psycopg.Error:  # the server cannot be told, so what it does is unknown
+                    conn.pgconn.finish()
             if not conn.closed:
                 conn.wait(self.course.finish(conn, failed))
         finally:
@@ -297,6 +173,8 @@ class AsyncFlow:
         self.conn: psycopg.AsyncConnection[Any] | None = None
         self.lender: AsyncLender | None = None
         self.lock: Any = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.ending: asyncio.Task[None] | None = None
         self.started = self.ended = self.taken = self.dropped = False
 
     def describe(self) -> str:
@@ -317,6 +195,9 @@ class AsyncFlow:
             assert self.conn is not None  # noqa: S101 - open until it has ended
             chunk = await self.conn.wait(self.course.next_chunk(self.conn))
             failed = False
+        except BaseException as error:
+            self.course.blame(error)
+            raise
         finally:
             if chunk is None:
                 await self.end(failed)
@@ -327,26 +208,40 @@ class AsyncFlow:
     async def _open(self) -> None:
         db, course = self.db, self.course
         self.started = True
+        self.loop = asyncio.get_running_loop()
         conn, local, self.lender = await borrow_async(db, course.query)
-        lock = conn.lock
-        await lock.acquire()  # until the end
+        lock = own_lock(conn)
+        await conn.lock.acquire()  # until the end
         self.conn, self.lock = conn, lock
         conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
         memory_of(conn).stream = self
         await conn.wait(course.start(conn, local))
 
     async def end(self, failed: bool) -> None:
-        """Stop the statement, end what was begun for it and free the connection."""
-        self.ended = True
-        conn, self.conn = self.conn, None
-        if conn is None:
-            return
+        """End the stream, or wait for the end that is under way.
+
+        A task of its own does it, for the caller may be cancelled (again) meanwhile and the connection must come
+        back all the same.
+        """
+        if not self.ended:
+            self.ended = True
+            if self.conn is not None:
+                self.ending = asyncio.ensure_future(self._end(self.conn, failed))
+                self.ending.add_done_callback(_look_at)
+        if self.ending is not None:
+            await asyncio.shield(self.ending)
+
+    async def _end(self, conn: psycopg.AsyncConnection[Any], failed: bool) -> None:
         try:
             if self.course.cancels and not conn.closed:
-                await conn.cancel_safe(timeout=CANCEL_SECONDS)
+                try:
+                    await conn.cancel_safe(timeout=CANCEL_SECONDS)
+                except psycopg.Error:  # the server cannot be told, so what it does is unknown
+                    conn.pgconn.finish()
             if not conn.closed:
                 await conn.wait(self.course.finish(conn, failed))
         finally:
+            self.conn = None
             conn.lock = self.lock
             memory_of(conn).stream = None
             self.lock.release()
@@ -355,9 +250,30 @@ class AsyncFlow:
 
     async def close(self) -> None:
         """End the stream because its connection is wanted: whoever goes on reading is told."""
-        if not self.ended:
-            self.taken = True
-            await self.end(failed=False)
+        self.taken = self.taken or not self.ended
+        await self.end(failed=False)
+
+    def drop(self) -> None:
+        """Close the stream of an AsyncRows that nobody holds any more, in the loop that it was opened in."""
+        self.dropped = True
+        if self.loop is not None and not self.loop.is_closed():
+            with suppress(RuntimeError):  # closed since
+                self.loop.call_soon_threadsafe(self._close_soon)
+
+    def _close_soon(self) -> None:
+        _closing.add(task := asyncio.ensure_future(self.close()))
+        task.add_done_callback(_closing.discard)
+        task.add_done_callback(_look_at)
+
+
+#: Tasks that close dropped streams: the loop itself keeps weak references only.
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Take a task's error, lest asyncio complains that nobody did: whoever waited for it has it too."""
+    if not task.cancelled():
+        task.exception()
 
 
 def closed_by_another(query: Query) -> ConnectionBusy:
@@ -381,21 +297,26 @@ class Rows(Generic[T]):
     def __init__(self, db: Executor, query: Query, variant: Variant, values: Sequence[Any]) -> None:
         self._flow = Flow(db, Course(query, variant, values))
         self._chunk: Iterator[Any] = iter(())
+        self._gate = threading.RLock()  # two threads may share a stream
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        for row in self._chunk:
-            return row  # type: ignore[no-any-return]
-        self._chunk = iter(self._flow.chunk())
-        return next(self._chunk)  # type: ignore[no-any-return]
+        while True:
+            chunk = self._chunk
+            for row in chunk:
+                return row  # type: ignore[no-any-return]
+            with self._gate:
+                if self._chunk is chunk:
+                    self._chunk = iter(self._flow.chunk())
 
     def close(self) -> None:
         """End the stream and free its connection; nothing happens the second time."""
-        self._chunk = iter(())
-        if not self._flow.ended:
-            self._flow.end(failed=False)
+        with self._gate:
+            self._chunk = iter(())
+            if not self._flow.ended:
+                self._flow.end(failed=False)
 
     def __enter__(self) -> Self:
         return self
@@ -408,7 +329,8 @@ class Rows(Generic[T]):
     def __del__(self) -> None:
         flow = self.__dict__.get("_flow")
         if flow is not None and flow.started:
-            self.close()
+            with suppress(psycopg.Error):  # nobody is there to hear of a lost connection
+                self.close()
 
 
 class AsyncRows(Generic[T]):
@@ -425,20 +347,24 @@ class AsyncRows(Generic[T]):
     def __init__(self, db: AsyncExecutor, query: Query, variant: Variant, values: Sequence[Any]) -> None:
         self._flow = AsyncFlow(db, Course(query, variant, values))
         self._chunk: Iterator[Any] = iter(())
+        self._gate = asyncio.Lock()  # two tasks may share a stream
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
-        for row in self._chunk:
-            return row  # type: ignore[no-any-return]
-        self._chunk = iter(await self._flow.chunk())
-        return next(self._chunk)  # type: ignore[no-any-return]
+        while True:
+            chunk = self._chunk
+            for row in chunk:
+                return row  # type: ignore[no-any-return]
+            async with self._gate:
+                if self._chunk is chunk:
+                    self._chunk = iter(await self._flow.chunk())
 
     async def close(self) -> None:
         """End the stream and free its connection; nothing happens the second time."""
-        self._chunk = iter(())
-        if not self._flow.ended:
+        async with self._gate:
+            self._chunk = iter(())
             await self._flow.end(failed=False)
 
     async def __aenter__(self) -> Self:
@@ -451,16 +377,5 @@ class AsyncRows(Generic[T]):
 
     def __del__(self) -> None:
         flow = self.__dict__.get("_flow")
-        if flow is None or not flow.started or flow.ended:
-            return
-        flow.dropped = True
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            return  # the loop is gone, and with it whoever could await the end
-        _closing.add(task := loop.create_task(flow.close()))
-        task.add_done_callback(_closing.discard)
-
-
-#: Tasks that close dropped streams: the loop itself keeps weak references only.
-_closing: set[asyncio.Task[None]] = set()
+        if flow is not None and flow.started and not flow.ended:
+            flow.drop()
