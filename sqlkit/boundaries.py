@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlkit.errors import SqlFileError
 from sqlkit.lexer import Kind, Token, ends_operand
-from sqlkit.markers import ALWAYS, Condition, Marked
+from sqlkit.markers import ALWAYS, Marked
 
 __all__ = ["check_boundaries", "check_brackets", "check_spans"]
 
@@ -123,17 +123,7 @@ def _neighbours(marked: Marked, index: int) -> Iterator[int]:
     own = marked.condition(marked.items[index])
     for before in range(index - 1, -1, -1):
         condition = marked.condition(marked.items[before])
-        if not _excluded(condition, own):
+        if not condition.excludes(own):
             yield before
-            if not _leaves(condition, own):
+            if not condition.leaves(own):
                 return
-
-
-def _excluded(one: Condition, other: Condition) -> bool:
-    """Tell whether two lines never stand together: two labels of one key."""
-    return bool(one.choice and other.choice and one.choice[0] == other.choice[0] and one.choice != other.choice)
-
-
-def _leaves(condition: Condition, own: Condition) -> bool:
-    """Tell whether a line can be away while another stands."""
-    return condition.region not in (None, own.region) or condition.choice not in (None, own.choice)

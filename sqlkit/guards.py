@@ -28,16 +28,19 @@ class _Guard:
 
     def __init__(self, marked: Marked, words: Words, verb: Verb) -> None:
         self.marked = marked
-        self.words = words
         self.verb = verb.word
         # What the whole query depends on, as when it stands in an optional block with all its lines.
         self.base = marked.condition(words.items[verb.index])
-        self.start, self.end = self._where(verb.index)
+        behind = words.items[verb.index :]
+        if self.base.choice:
+            behind = [item for item in behind if not marked.condition(item).excludes(self.base)]
+        self.words = Words(marked.source.text, behind)
+        self.start, self.end = self._where()
 
-    def _where(self, index: int) -> tuple[int, int]:
+    def _where(self) -> tuple[int, int]:
         """Return the indices of `where` and of what ends it: `returning`, a closing bracket, `;`, the end."""
         words, depth, start = self.words.words, 0, -1
-        for place in range(index + 1, len(words)):
+        for place in range(1, len(words)):
             kind, word = self.words.items[place].kind, words[place]
             depth += (kind is Kind.OPEN) - (kind is Kind.CLOSE)
             if depth < 0 or (depth == 0 and (word == ";" or (word == "returning" and start >= 0))):
@@ -64,7 +67,7 @@ class _Guard:
             raise source.error(items[inside[0]].start, f"{reason}, lest a forgotten argument reach every row")
 
     def _is_marked(self, index: int) -> bool:
-        return self.marked.condition(self.words.items[index]) != self.base
+        return self.marked.condition(self.words.items[index]).leaves(self.base)
 
     def _groups(self) -> tuple[_Group, list[_Group]]:
         """Return the group outside all parentheses, and the group of each parameter in an unmarked line."""

@@ -31,6 +31,16 @@ class Condition:
     region: int | None = None
     choice: tuple[str, str] | None = None
 
+    def leaves(self, other: Condition) -> bool:
+        """Tell whether a line on this condition can be away while one on another stands."""
+        return self.region not in (None, other.region) or self.choice not in (None, other.choice)
+
+    def excludes(self, other: Condition) -> bool:
+        """Tell whether the two never stand together: two labels of one key."""
+        if not self.choice or not other.choice:
+            return False
+        return self.choice[0] == other.choice[0] and self.choice != other.choice
+
 
 ALWAYS = Condition()
 
