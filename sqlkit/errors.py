@@ -111,8 +111,10 @@ class ConnectionBusy(SqlkitError):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a connection of a pool: ``place`` is a query's name or ``file:line in function`` of the caller,
-    ``owner`` the thread's or task's name, ``seconds`` how long.
+    """Who holds a connection of a pool.
+
+    ``place`` is a query's name or ``file:line in function`` of the caller, ``owner`` the thread's or task's name,
+    ``seconds`` how long.
     """
 
     place: str

@@ -51,10 +51,15 @@ def test_the_example_prints_what_the_readme_says(project: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "new", "line"),
     [
-        ("app.py", "def get_song(self, db: Executor, *, song_id: int)", "def get_song(self, db: Executor, *, song: int)", 0),
-        ("songs.sql", "= :key                            --? optional", "= :key                            --? optionl", 1),
+        ("app.py", "get_song(self, db: Executor, *, song_id: int)", "get_song(self, db: Executor, *, song: int)", 0),
+        (
+            "songs.sql",
+            "and key = :key                            --? opt",
+            "and key = :key                            --? not-",
+            1,
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_errors_are_those_that_the_readme_shows(project: Path, file: str, old: str, new: str, line: int) -> None:
     """Each error of "What load proves" is the one that the mistake gives."""
     path = project / file
