@@ -75,9 +75,7 @@ class TestServer:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         return f"test_{os.getpid()}_{worker}_{kind}_{next(self.numbers)}"
 
-    def janitor(
-        self, database: str, template: str | None = None, *, as_template: bool = False
-    ) -> DatabaseJanitor:
+    def janitor(self, database: str, template: str | None = None, *, as_template: bool = False) -> DatabaseJanitor:
         """Return pytest-postgresql's janitor for a database of this server."""
         janitor_class = needed("janitor").DatabaseJanitor
         janitor: DatabaseJanitor = janitor_class(
@@ -220,9 +218,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="PostgreSQL's programs for the tests' server (default: find them)",
     )
     parser.addini("sqlkit_migrations", "the folder of the migrations for the test databases", type="paths")
-    parser.addini(
-        "sqlkit_schema", "the schema that the migrations go to (default: the database's own search path)"
-    )
+    parser.addini("sqlkit_schema", "the schema that the migrations go to (default: the database's own search path)")
 
 
 @pytest.fixture(scope="session")
@@ -273,9 +269,7 @@ def sqlkit_dsn(sqlkit_server: TestServer, sqlkit_template: str, sqlkit_schema: s
 
 
 @pytest.fixture(scope="session")
-def sqlkit_shared_dsn(
-    sqlkit_server: TestServer, sqlkit_template: str, sqlkit_schema: str | None
-) -> Iterator[str]:
+def sqlkit_shared_dsn(sqlkit_server: TestServer, sqlkit_template: str, sqlkit_schema: str | None) -> Iterator[str]:
     """Give the DSN of the one clone that tests share which roll back."""
     with dropped_afterwards(sqlkit_server, sqlkit_template, "shared") as database:
         yield sqlkit_server.dsn_for(database, sqlkit_schema)

@@ -120,7 +120,7 @@ def processes_of(folder: Path) -> list[int]:
     return [
         pid
         for pid in keeper.processes()
-        if cluster in keeper.command_line(pid) or str(folder.resolve() / "server.json") in keeper.command_line(pid)
+        if cluster in keeper.command_line(pid) or f"keeper.py {folder.resolve()}" in keeper.command_line(pid)
     ]
 
 
@@ -619,7 +619,7 @@ def test_folder_of_another_user(start: Start) -> None:
             check=False,
             **nobody(),
         )
-        assert f"sqlkit.errors.EmbeddedError: {place}/db: cannot hold a database: Permission denied" in ran.stderr
+        assert f"EmbeddedError: {place}/db: cannot hold a database: Permission denied" in ran.stderr
 
 
 @pytest.mark.skipif(not AS_ROOT, reason="needs files of two users")

@@ -18,7 +18,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import stat
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlkit.embedded import locks
 from sqlkit.embedded.account import Account
 from sqlkit.embedded.binaries import version_of
 from sqlkit.errors import EmbeddedError
@@ -49,6 +49,11 @@ BASE_SETTINGS = {
 # has been given to the operating system; with synchronous_commit off it would not.
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
+WRITE_SETTINGS = f"""
+umask 077
+cat > {SETTINGS_FILE}
+grep -qxF "$1" postgresql.conf || printf '\\n# Written by sqlkit at each start:\\n%s\\n' "$1" >> postgresql.conf
+"""
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 
 
@@ -67,7 +72,7 @@ class Home:
             path.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
             home = cls(path.resolve())
             for file in (home.lock, home.users, home.keeping):
-                file.touch(mode=0o600)
+                os.close(locks.open_lock(file))
         except OSError as error:
             raise EmbeddedError(f"{path}: cannot hold a database: {error.strerror or error}") from error
         return home
@@ -122,7 +127,7 @@ class Home:
         with contextlib.suppress(FileNotFoundError):
             if self.log.stat().st_size > LOG_LIMIT:
                 self.log.replace(self.log.with_name("log.1"))
-        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
 
     def socket_directory(self, account: Account) -> tuple[Path, bool]:
         """Make the 0700 directory of the socket; return it, and whether it is outside of the folder."""
@@ -154,15 +159,18 @@ class Home:
         self.write_settings(account, BASE_SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings))
 
     def write_settings(self, account: Account, settings: Mapping[str, str]) -> None:
-        """Write the settings to a file of their own, which PostgreSQL's includes; ALTER SYSTEM wins over them."""
-        file = self.data / SETTINGS_FILE
-        file.write_text("".join(f"{name} = {quoted(str(value))}\n" for name, value in settings.items()))
-        account.own(file)
-        include = f"include_if_exists = '{SETTINGS_FILE}'"
-        configuration = self.data / "postgresql.conf"
-        if include not in configuration.read_text().splitlines():
-            with configuration.open("a") as appended:
-                appended.write(f"\n# Written by sqlkit at each start:\n{include}\n")
+        """Write the settings to a file of their own, which PostgreSQL's includes; ALTER SYSTEM wins over them.
+
+        The account does it: what it has put into its directory could lead root elsewhere.
+        """
+        subprocess.run(  # noqa: S603
+            ["/bin/sh", "-c", WRITE_SETTINGS, "sh", f"include_if_exists = '{SETTINGS_FILE}'"],
+            check=True,
+            cwd=self.data,  # entered before the account is taken on, which might not get there
+            env=server_environment(),
+            input="".join(f"{name} = {quoted(str(value))}\n" for name, value in settings.items()).encode(),
+            **account.popen_arguments(),
+        )
 
     def initialise(self, bindir: Path, account: Account, *, durable: bool) -> None:
         """Run initdb beside the data directory and rename the result: half of one is never taken for one."""
@@ -224,16 +232,22 @@ class Home:
 
 
 def own_directory(path: Path, account: Account) -> Path:
-    """Make a directory of mode 0700 for an account, or take the one that is there when it is just that."""
-    try:
+    """Make a directory of mode 0700 for an account, or take the one that is there when it is nobody else's."""
+    with contextlib.suppress(FileExistsError):
         path.mkdir(mode=0o700)
-        account.own(path)
-    except FileExistsError:
-        status = path.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in (account.uid, 0, os.geteuid()):
-            raise EmbeddedError(f"{path}: belongs to somebody else, so no socket can be put there") from None
-        path.chmod(0o700)
-        account.own(path)
+    try:
+        # Open, so that nobody can put a link in its place between the look and the change.
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise EmbeddedError(f"{path}: no socket can be put there: {error.strerror}") from error
+    try:
+        if os.fstat(descriptor).st_uid not in (account.uid, os.geteuid()):
+            raise EmbeddedError(f"{path}: belongs to somebody else, so no socket can be put there")
+        os.fchmod(descriptor, 0o700)
+        if account.drop:
+            os.fchown(descriptor, account.uid, account.gid)
+    finally:
+        os.close(descriptor)
     return path
 
 

@@ -1,8 +1,8 @@
 """The keeper: a small process of its own that runs an embedded PostgreSQL as long as somebody uses it.
 
-Run as a script (``python -I -S keeper.py <server.json>``) with nothing but the standard library, so it
-starts in a few hundredths of a second and holds few megabytes. It leaves the terminal, starts the server
-and waits for two things:
+Run as a script (``python -I -S keeper.py <folder>``, its plan on standard input) with nothing but the standard
+library, so it starts in a few hundredths of a second and holds few megabytes. It leaves the terminal, starts the
+server and waits for two things:
 
 - the exclusive lock on the folder's ``users`` file. Every user holds that lock shared, and the kernel takes
   it from a process that dies, however it dies; so the keeper gets it when the last user is gone. It stops
@@ -78,7 +78,7 @@ def kill_orphans(cluster: str) -> None:
 
 
 class Keeper:
-    """Runs the server that ``plan`` (the content of ``server.json``) describes until its last user leaves."""
+    """Runs the server that ``plan`` (as in ``server.json``) describes, until its last user leaves."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
         self.plan = plan
@@ -147,10 +147,9 @@ class Keeper:
         self.server.send_signal(signal.SIGINT)
 
 
-def main(path: str) -> None:
-    """Leave the caller's terminal and keep the server that the file at ``path`` describes."""
-    with open(path, encoding="utf-8") as file:
-        plan = json.load(file)
+def main() -> None:
+    """Leave the caller's terminal and keep the server that the plan on standard input describes."""
+    plan = json.load(sys.stdin)
     keeping = os.open(plan["keeping"], os.O_RDWR)
     fcntl.flock(keeping, fcntl.LOCK_EX)  # shared with the child: when this process ends, the lock is known to be held
     if os.fork():
@@ -163,4 +162,4 @@ def main(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()

@@ -81,12 +81,9 @@ def launch(
     plan = plan_for(home, programs, account, durable=durable, restart=restart)
     for left in Path(plan["socket"]).iterdir():
         left.unlink()  # a socket's lock file names a process, too
-    half = home.plan.with_suffix(".new")
-    half.touch(mode=0o600)
-    half.write_text(json.dumps(plan, indent=2), encoding="utf-8")
-    half.replace(home.plan)
+    write_plan(home, plan)
     start = home.log.stat().st_size if home.log.exists() else 0
-    run_keeper(home)
+    run_keeper(home, plan)
     while not is_ready(home):
         if not locks.is_held(home.keeping):
             raise EmbeddedError(f"{home.folder}: PostgreSQL {plan['version']} did not start{home.log_tail(start)}")
@@ -161,14 +158,26 @@ def plan_for(home: Home, bindir: Path, account: Account, *, durable: bool, resta
     }
 
 
-def run_keeper(home: Home) -> None:
-    """Start the keeper, which leaves this process at once, with its and the server's output in the log."""
+def write_plan(home: Home, plan: Mapping[str, Any]) -> None:
+    """Write how the server is started to where those who join find it, in one step."""
+    half = home.plan.with_suffix(".new")
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        json.dump(plan, file, indent=2)
+    half.replace(home.plan)
+
+
+def run_keeper(home: Home, plan: Mapping[str, Any]) -> None:
+    """Start the keeper, which leaves this process at once, with its and the server's output in the log.
+
+    It has the plan from us, not from the file: in a folder of somebody else's, that could say anything to root.
+    """
     log = home.open_log()
     try:
         subprocess.run(  # noqa: S603
-            [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(home.plan)],
+            [sys.executable, "-I", "-S", str(Path(__file__).with_name("keeper.py")), str(home.folder)],
             check=True,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps(plan).encode(),
             stdout=log,
             stderr=log,
         )

@@ -21,7 +21,7 @@ POLL_SECONDS = 0.01
 
 def open_lock(path: Path) -> int:
     """Open a lock file, and make it if it is not there; programs that are started do not inherit it."""
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def attempt(descriptor: int, mode: int) -> bool:
