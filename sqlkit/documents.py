@@ -12,11 +12,61 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from sqlkit.catalog import JSONS, PgType
+from sqlkit.shapes import adapter_of, describe_type
+from sqlkit.trust import Distrust, Step
 
-__all__ = ["exact_document", "plain_documents", "reads_text"]
+__all__ = [
+    "NULL_LIST",
+    "UNREADABLE",
+    "document_reader",
+    "document_step",
+    "exact_document",
+    "is_closed",
+    "plain_documents",
+    "reaches_decimal",
+    "reads_text",
+    "telling",
+]
+
+#: What json raises for a text that PostgreSQL takes: too deep, too many digits, too large an exponent.
+UNREADABLE = (ValueError, ArithmeticError, RecursionError)
+
+NULL_LIST = (
+    "[null], which json_agg makes of an outer join without a match: write "
+    "coalesce(json_agg(...) filter (where key is not null), '[]')"
+)
+
+#: pydantic's errors whose message holds what was expected and nothing of the input.
+TELLING = frozenset(
+    [
+        "greater_than",
+        "greater_than_equal",
+        "less_than",
+        "less_than_equal",
+        "multiple_of",
+        "string_too_short",
+        "string_too_long",
+        "string_pattern_mismatch",
+        "too_short",
+        "too_long",
+        "finite_number",
+        "enum",
+        "literal_error",
+        "missing",
+        "none_required",
+        "extra_forbidden",
+        "timezone_naive",
+        "timezone_aware",
+        "decimal_max_digits",
+        "decimal_max_places",
+        "int_from_float",
+        "date_from_datetime_inexact",
+    ]
+)
 
 #: Schemas through which no Decimal can be reached, with the keys under which they hold others.
 CLOSED = frozenset(
@@ -58,7 +108,6 @@ CLOSED = frozenset(
         "definitions",
         "definition-ref",
         "json-or-python",
-        "chain",
         "lax-or-strict",
     ]
 )
@@ -116,20 +165,76 @@ def reaches_decimal(schema: Any) -> bool:
 
 
 def reads_text(adapter: TypeAdapter[Any]) -> bool:
-    """Tell whether pydantic may read a type from JSON text itself: no Decimal and no open type can be reached."""
-    return _is_closed(adapter.core_schema)
+    """Tell whether pydantic may read a type from JSON text itself: no Decimal and no open type can be reached.
+
+    No validator either, so that what was read passes a second validation as it is.
+    """
+    return is_closed(adapter.core_schema)
 
 
-def _is_closed(schema: Any) -> bool:
+def is_closed(schema: Any) -> bool:
+    """Tell whether a schema holds nothing but what is known to be closed."""
     if isinstance(schema, Mapping):
         kind = schema.get("type")
         if isinstance(kind, str) and kind not in CLOSED:
             return False
+        if schema.get("revalidate_instances") or "revalidate_instances" in (schema.get("config") or ()):
+            return False
         return all(
-            _is_closed(part)
+            is_closed(part)
             for key, part in schema.items()
             if key not in ("metadata", "config", "cls", "default", "expected", "members", "serialization")
         )
     if isinstance(schema, list | tuple):
-        return all(_is_closed(part) for part in schema)
+        return all(is_closed(part) for part in schema)
     return True
+
+
+# From the text of a column to a value.
+
+
+def document_reader(annotation: Any) -> Callable[[Any], Any]:
+    """Return how the text of a JSON column becomes a validated value; Distrust where it does not fit."""
+    adapter = adapter_of(annotation)
+    validator = adapter.validator
+    takes_text = reads_text(adapter)
+    decimals = reaches_decimal(adapter.core_schema)
+    expected = describe_type(annotation)
+
+    def read(text: Any) -> Any:
+        try:
+            if text is None:
+                return validator.validate_python(None)
+            if takes_text:
+                return validator.validate_json(strip_version(text))
+            return validator.validate_python(exact_document(text, decimals=decimals))
+        except ValidationError as error:
+            raise Distrust(expected, _fault(error, text)) from None
+        except UNREADABLE as error:
+            raise Distrust(expected, f"a JSON document that Python cannot read ({type(error).__name__})") from None
+
+    return read
+
+
+def document_step(annotation: Any) -> Step | None:
+    """Return the step of a JSON column that needs no validation again, or None where NULL becomes something else."""
+    read = document_reader(annotation)
+    try:
+        absent = adapter_of(annotation).validator.validate_python(None)
+    except Exception:  # a validator of the author's own may raise anything at a None
+        return Step(False, read)
+    return Step(True, read) if absent is None else None
+
+
+def _fault(error: ValidationError, text: str | None) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    if text is None:
+        return "NULL"
+    if first["input"] is None and first["loc"] and first["loc"][-1] == 0:
+        return NULL_LIST
+    return f"a JSON document that does not fit ({telling(first)})"
+
+
+def telling(error: ErrorDetails) -> str:
+    """Spell one of pydantic's errors, by its message where that shows nothing of the input."""
+    return str(error["msg"] if error["type"] in TELLING else error["type"])

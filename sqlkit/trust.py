@@ -12,13 +12,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Generic, get_origin
 
 from pydantic import BaseModel
+from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic.fields import FieldInfo
 
 from sqlkit.catalog import PgType
 
-__all__ = ["Distrust", "Step", "trusted_dataclass", "trusted_model", "trusted_step"]
+__all__ = ["ClassSchema", "Distrust", "Step", "class_schema", "trusted_step"]
 
 TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext", "xml"})
 
@@ -39,6 +42,11 @@ EXACT: Mapping[str, frozenset[str]] = {
 
 #: Keys of a schema that say nothing of which values pass.
 HARMLESS = frozenset({"type", "ref", "metadata", "serialization", "microseconds_precision"})
+HARMLESS_CLASS = frozenset(
+    {"cls", "config", "schema", "fields", "frozen", "slots", "generic_origin", "computed_fields"}
+)
+HARMLESS_CLASS_IF_FALSE = frozenset({"custom_init", "root_model", "post_init", "strict", "total"})
+HARMLESS_FIELDS = frozenset({"fields", "model_name", "dataclass_name", "computed_fields"})
 HARMLESS_CONFIG = frozenset(
     {
         "title",
@@ -50,14 +58,33 @@ HARMLESS_CONFIG = frozenset(
         "serialize_by_alias",
         "ser_json_timedelta",
         "ser_json_bytes",
+        "extra_fields_behavior",
         "hide_input_in_errors",
         "use_attribute_docstrings",
     }
 )
-HARMLESS_FIELD = frozenset({"type", "schema", "metadata", "serialization_alias", "validation_alias", "frozen"})
+HARMLESS_FIELD = frozenset(
+    {
+        "type",
+        "name",
+        "schema",
+        "metadata",
+        "serialization_alias",
+        "serialization_exclude",
+        "validation_alias",
+        "frozen",
+        "required",
+        "kw_only",
+    }
+)
+
+Schema = Mapping[str, Any]
+
+#: The schema of a list's items where nothing is said of them.
+ANYTHING: Schema = MappingProxyType({"type": "any"})
 
 
-class Distrust(Exception):  # noqa: N818 - a value that a check refuses; RowError is made of it
+class Distrust(Exception):  # a value that a check refuses; RowError is made of it
     """A value that a check of a trusted column refuses: ``expected`` and ``got`` in words, never the value."""
 
     def __init__(self, expected: str, got: str) -> None:
@@ -74,30 +101,33 @@ class Step:
     convert: Callable[[Any], Any] | None = None
 
 
-def trusted_step(schema: Mapping[str, Any], pgtype: PgType) -> Step | None:
-    """Return how values of this type pass a schema without validation, or None if they must be validated."""
+def trusted_step(
+    schema: Schema, pgtype: PgType, definitions: Mapping[str, Schema] = MappingProxyType({})
+) -> Step | None:
+    """Return how values of this type pass a schema without validation, or None if they must be validated.
+
+    ``definitions`` are what the schema refers to, by reference.
+    """
     kind = schema["type"]
+    if kind == "definition-ref" and _only(schema, {"schema_ref"}) and schema["schema_ref"] in definitions:
+        return trusted_step(definitions[schema["schema_ref"]], pgtype, definitions)
     if kind == "default" and schema.get("on_error", "raise") == "raise":
-        return trusted_step(schema["schema"], pgtype)
+        return trusted_step(schema["schema"], pgtype, definitions)
     if kind == "nullable" and _only(schema, {"schema"}):
-        inner = trusted_step(schema["schema"], pgtype)
+        inner = trusted_step(schema["schema"], pgtype, definitions)
         return inner and Step(True, inner.convert)
     if kind == "any" and _only(schema, set()) and not pgtype.has_json():
         return Step(nullable=True)
     if kind == "list" and pgtype.kind == "a" and pgtype.element and _only(schema, {"items_schema"}):
-        return _list_step(schema.get("items_schema"), pgtype.element)
-    if kind == "enum" and _is_text(pgtype) and _only(schema, {"cls", "members", "sub_type"}):
-        return Step(convert=_by_value({member.value: member for member in schema["members"]}))
-    if kind == "literal" and _is_text(pgtype) and _only(schema, {"expected"}):
-        if all(type(value) is str for value in schema["expected"]):
-            return Step(convert=_by_value({value: value for value in schema["expected"]}))
-        return None
+        return _list_step(schema.get("items_schema", ANYTHING), pgtype.element, definitions)
+    if kind in ("enum", "literal"):
+        return _label_step(schema) if _is_text(pgtype) else None
     if not _only(schema, {"strict"}) or not _is_exact(kind, pgtype):
         return None
     return Step(convert=_finite if kind == "decimal" else None)
 
 
-def _only(schema: Mapping[str, Any], allowed: set[str]) -> bool:
+def _only(schema: Schema, allowed: set[str]) -> bool:
     return all(key in HARMLESS or key in allowed for key in schema)
 
 
@@ -111,10 +141,24 @@ def _is_exact(kind: str, pgtype: PgType) -> bool:
     return pgtype.kind == "b" and pgtype.name in EXACT.get(kind, ())
 
 
-def _list_step(items: Mapping[str, Any] | None, element: PgType) -> Step | None:
-    step = trusted_step(items or {"type": "any"}, element)
+def _label_step(schema: Schema) -> Step | None:
+    """Return the step from a label to a member, where every member's value is a str: pydantic converts others."""
+    if schema["type"] == "enum":
+        if not _only(schema, {"cls", "members", "sub_type"}):
+            return None
+        members = {member.value: member for member in schema["members"] if type(member.value) is str}
+        return Step(convert=_by_value(members)) if len(members) == len(schema["members"]) else None
+    if not _only(schema, {"expected"}) or any(type(value) is not str for value in schema["expected"]):
+        return None
+    return Step(convert=_by_value({value: value for value in schema["expected"]}))
+
+
+def _list_step(items: Schema, element: PgType, definitions: Mapping[str, Schema]) -> Step | None:
+    step = trusted_step(items, element, definitions)
     if step is None or step.convert is not None:
         return None
+    if items["type"] == "any":
+        return Step()
     return Step(convert=_one_dimension if step.nullable else _one_dimension_of_values)
 
 
@@ -146,54 +190,99 @@ def _one_dimension_of_values(value: list[Any]) -> list[Any]:
     return _one_dimension(value)
 
 
-def trusted_model(model: type[BaseModel]) -> dict[str, Mapping[str, Any]] | None:
-    """Return the schemas of a model's fields if instances may be built without validation, else None."""
-    schema: Any = model.__pydantic_core_schema__
-    if schema["type"] == "definitions":
-        schema = schema["schema"]
-    if schema["type"] != "model" or schema.get("cls") is not model:
-        return None
-    if schema.get("custom_init") or schema.get("root_model") or schema.get("post_init"):
-        return None
-    if any(key not in HARMLESS_CONFIG for key in schema.get("config", {})) or schema.get("strict"):
-        return None
-    fields: Any = schema["schema"]
-    if fields["type"] != "model-fields" or fields.get("extras_schema") or fields.get("extra_behavior") == "allow":
-        return None
-    if not _is_plain_class(model):
-        return None
-    if any(key not in HARMLESS_FIELD for field in fields["fields"].values() for key in field):
-        return None
-    return {name: field["schema"] for name, field in fields["fields"].items()}
+@dataclass(frozen=True, slots=True)
+class ClassSchema:
+    """What pydantic's core schema says of a class with fields: the schema of each, and what they refer to."""
+
+    fields: Mapping[str, Schema]
+    definitions: Mapping[str, Schema]
+    trusted: bool
 
 
-def _is_plain_class(model: type[BaseModel]) -> bool:
+def class_schema(annotation: Any, core_schema: Any) -> ClassSchema | None:
+    """Return the fields of a model, dataclass or TypedDict, or None where validators stand around them.
+
+    ``trusted`` says that instances may be built without validation, as far as the class itself is concerned.
+    """
+    definitions: dict[str, Schema] = {}
+    if core_schema["type"] == "definitions":
+        definitions = {part["ref"]: part for part in core_schema["definitions"]}
+        core_schema = core_schema["schema"]
+    outer = core_schema
+    if outer["type"] not in ("model", "dataclass", "typed-dict"):
+        return None
+    inner = outer if outer["type"] == "typed-dict" else outer["schema"]
+    if inner["type"] not in ("model-fields", "dataclass-args", "typed-dict"):
+        return None
+    listed = inner["fields"]
+    fields = listed if isinstance(listed, Mapping) else {part["name"]: part for part in listed}
+    cls: Any = get_origin(annotation) or annotation
+    trusted = (
+        (outer["type"] == "typed-dict" or outer["cls"] is cls)
+        and _is_harmless(outer, inner, fields)
+        and _is_plain_class(cls)
+    )
+    return ClassSchema({name: part["schema"] for name, part in fields.items()}, definitions, trusted)
+
+
+def _is_harmless(outer: Schema, inner: Schema, fields: Mapping[str, Schema]) -> bool:
+    """Tell whether nothing that a class's schema says could refuse or change a value."""
+    open_to = (outer.get("extra_behavior"), inner.get("extra_behavior"), _config(outer).get("extra_fields_behavior"))
+    if "allow" in open_to:
+        return False  # columns without a field are looked for before, so what is forbidden or ignored never comes
+    around = (HARMLESS_CLASS, HARMLESS_FIELDS, HARMLESS, {"extra_behavior"})
+    for schema in (outer, inner):
+        for key, value in schema.items():
+            if not any(key in allowed for allowed in around) and (key not in HARMLESS_CLASS_IF_FALSE or value):
+                return False
+    return all(key in HARMLESS_CONFIG for key in _config(outer)) and not any(
+        key not in HARMLESS_FIELD and not _is_init(key, value)
+        for part in fields.values()
+        for key, value in part.items()
+    )
+
+
+def _config(schema: Schema) -> Schema:
+    found: Schema = schema.get("config") or {}
+    return found
+
+
+def _is_init(key: str, value: Any) -> bool:
+    return (key == "init" and value is True) or (key == "init_only" and value is False)
+
+
+def _is_plain_class(cls: Any) -> bool:
+    if issubclass(cls, BaseModel):
+        return _is_plain_model(cls)
+    return not dataclasses.is_dataclass(cls) or _is_plain_dataclass(cls)
+
+
+def _is_plain_model(model: type[BaseModel]) -> bool:
     decorators = model.__pydantic_decorators__
     return (
         model.__init__ is BaseModel.__init__
+        and model.__setattr__ is BaseModel.__setattr__
         and _makes_plainly(model)
         and not model.__private_attributes__
         and not decorators.validators
         and not decorators.field_validators
         and not decorators.root_validators
         and not decorators.model_validators
-        and model.model_config.get("extra") != "allow"
-        and model.__setattr__ is BaseModel.__setattr__
     )
 
 
 def _makes_plainly(cls: type) -> bool:
-    return all("__new__" not in vars(parent) for parent in cls.__mro__ if parent not in (BaseModel, object))
+    return all("__new__" not in vars(parent) for parent in cls.__mro__ if parent not in (BaseModel, Generic, object))
 
 
-def trusted_dataclass(cls: type[Any]) -> bool:
-    """Tell whether a dataclass only keeps what it is given: no ``__post_init__``, no ``__init__`` of its own."""
-    parameters = getattr(cls, "__dataclass_params__", None)
+def _is_plain_dataclass(cls: Any) -> bool:
+    """Tell whether a dataclass only keeps what it is given, so that calling it is what pydantic does."""
     return (
-        parameters is not None
-        and parameters.init
-        and "__pydantic_core_schema__" not in cls.__dict__
+        not is_pydantic_dataclass(cls)
+        and cls.__init__.__code__.co_filename == "<string>"  # the one that dataclasses wrote, and no other
         and not hasattr(cls, "__post_init__")
+        and (cls.__dataclass_params__.frozen or cls.__setattr__ is object.__setattr__)
         and _makes_plainly(cls)
-        and all(field.init for field in dataclasses.fields(cls))
+        and not any(part.metadata or isinstance(part.default, FieldInfo) for part in dataclasses.fields(cls))
+        and all(part.init for part in dataclasses.fields(cls))
     )
