@@ -29,9 +29,11 @@ def copy_target(marked: Marked) -> CopyTarget | None:
 
     Raises SqlFileError for one with options, parameters or markers: sqlkit chooses the format itself.
     """
-    text = marked.source.text
+    text, first = marked.source.text, marked.items[0]
+    if text[first.start : first.end].lower() != "copy":
+        return None
     words = [text[start:end].lower() if kind is Kind.WORD else text[start:end] for kind, start, end in marked.items]
-    if words[:2] == ["copy", "("] or words[0] != "copy" or ("from", "stdin") not in pairwise(words):
+    if words[1:2] == ["("] or ("from", "stdin") not in pairwise(words):
         return None
     if marked.conditions:
         line = min(marked.conditions)

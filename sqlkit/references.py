@@ -9,6 +9,9 @@ from sqlkit.sqltext import SqlText, python_name
 
 __all__ = ["Reference", "reference_of", "refuse"]
 
+# What stands behind the colon in psql's :'name' and :"name", and in the :1 of other libraries.
+_MISTAKEN = frozenset("'\"0123456789")
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -46,6 +49,3 @@ def refuse(source: SqlText, token: Token) -> None:
     if kind is Kind.COLON and text[end : end + 1] in _MISTAKEN:
         what = f":{text[end]}" if text[end].isdigit() else f":{text[end]}name{text[end]}"
         raise source.error(start, f"{what} is no parameter; write :name (a colon of SQL/JSON takes a blank behind it)")
-
-
-_MISTAKEN = frozenset("'\"0123456789")

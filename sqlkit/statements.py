@@ -150,19 +150,18 @@ class Statement:
 
     def _groups(self, chosen: tuple[str, ...]) -> list[int]:
         """Return the regions as bits, those together that share a reference: given to one, given to all."""
-        groups: list[tuple[int, set[Reference]]] = []
+        first: dict[Reference, int] = {}
+        groups: dict[int, list[int]] = {}
+        group_of: dict[int, int] = {}
         for index, needed in enumerate(self.needs(chosen)):
-            if not needed:
-                continue
-            mask, joined = 1 << index, set(needed)
-            apart = []
-            for other, references in groups:
-                if references & joined:
-                    mask, joined = mask | other, joined | references
-                else:
-                    apart.append((other, references))
-            groups = [*apart, (mask, joined)]
-        return sorted((mask for mask, _ in groups), key=lambda mask: mask & -mask)
+            joined = {group_of[first[reference]] for reference in needed if reference in first}
+            for reference in needed:
+                first.setdefault(reference, index)
+            if needed:
+                together = [index, *(each for group in joined for each in groups.pop(group))]
+                groups[min(together)] = together
+                group_of |= dict.fromkeys(together, min(together))
+        return [sum(1 << index for index in groups[group]) for group in sorted(groups)]
 
 
 def read_statements(path: str | os.PathLike[str]) -> list[Statement]:

@@ -283,6 +283,7 @@ BALANCE = "brackets balance within a marked line or block"
         ("select /* a\n */ :a --? optional", "2:8: this spans lines, of which only some are marked"),
         ("select $$a\nb$$, :a --? optional", "2:8: this spans lines, of which only some are marked"),
         ("select 'a'\n'b', :a --? optional", "3:1: without marked lines between, this string would continue that of"),
+        ("select\n'a', :b || 'b' --? optional\n'c'", "4:1: without marked lines between, this string would continue"),
         ("select 'a'\n, :b, --? optional\n'c'", "4:1: without marked lines between, this string would continue"),
         ("select 'a'\n-- , 1 --| k: a\n'c'\n, 2 --| k: b", "4:1: without marked lines between, this string would"),
         ("select a[\nb --| k: a\n-- b, --| k: b\n:c]", "5:1: with some marked lines this colon is a slice"),
@@ -342,6 +343,14 @@ def test_regions_that_share_a_parameter_stand_together() -> None:
     """Given to one region, a parameter is given to all, so no variant has one of them alone."""
     statement = body("select 1 where true\nand a = :a --? optional\nand b = :b --? optional\nand c > :a --? optional")
     assert [given for given, _ in statement.variants()] == [0b000, 0b010, 0b101, 0b111]
+
+
+def test_regions_that_share_by_way_of_others_stand_together() -> None:
+    """Two regions that share nothing but each shares with a third stand and leave together."""
+    statement = body(
+        "select 1 where true\nand :a --? optional\nand :b --? optional\nand :c --? optional\nand :b = :a --? optional"
+    )
+    assert [given for given, _ in statement.variants()] == [0b0000, 0b0100, 0b1011, 0b1111]
 
 
 def test_region_without_lines_under_a_choice_is_no_variant() -> None:

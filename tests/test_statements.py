@@ -128,6 +128,7 @@ def test_header_is_a_comment_first_on_its_line(text: str) -> None:
         ("select 1;  \n-- behind\n/* it */\n", "select 1;"),
         ("select 1 -- behind  \n\n", "select 1 -- behind"),
         ("\n\n  select 1\n;", "select 1\n;"),
+        ("select a\u00a0", "select a\u00a0"),
         ("/*+ hint */ select 1;", "/*+ hint */ select 1;"),
         ("-- doc\n/* before */ select 1;", "/* before */ select 1;"),
         ("\n-- before\nselect 1;", "-- before\nselect 1;"),
