@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -19,6 +20,8 @@ from psycopg._queries import PostgresQuery
 from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
+
+from sqlkit.places import calling_frame
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
@@ -49,10 +52,11 @@ class Memory:
     The pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets),
     ``commits`` and ``committed`` count the COMMITs that psycopg sent and that succeeded since the connection
     was lent, ``returned`` is when it last came back (on the monotonic clock), ``readable`` tells, without
-    waiting, whether the socket has something to say.
+    waiting, whether the socket has something to say, ``reader`` is the call that opened the stream.
     """
 
     __slots__ = (
+        "_stream",
         "adapters",
         "batches",
         "begins",
@@ -61,9 +65,9 @@ class Memory:
         "path",
         "prepared",
         "readable",
+        "reader",
         "returned",
         "serial",
-        "stream",
         "touched",
         "types",
     )
@@ -75,13 +79,24 @@ class Memory:
         self.batches: dict[object, Any] = {}
         self.serial = 0
         self.touched = False
-        self.stream: Any = None
+        self._stream: Any = None
+        self.reader: FrameType | None = None
         self.path: bytes = b""
         self.begins: bytes = b""
         self.commits = 0
         self.committed = 0
         self.returned = 0.0
         self.readable: Callable[[], object] = bool
+
+    @property
+    def stream(self) -> Any:
+        """The stream that is open on the connection."""
+        return self._stream
+
+    @stream.setter
+    def stream(self, stream: Any) -> None:
+        self._stream = stream
+        self.reader = None if stream is None else calling_frame()
 
 
 def memory_of(conn: BaseConnection[Any]) -> Memory:

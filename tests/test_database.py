@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import psycopg
 import psycopg_pool
@@ -23,6 +24,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import PoolClosed
 
+from sqlkit import Executor, Rows, load
 from sqlkit.connection import memory_of
 from sqlkit.database import Database, sync_pool
 from sqlkit.database.options import begins_with, narrowed
@@ -873,6 +875,56 @@ def test_waiting_for_oneself_is_detected_at_once(db: Database) -> None:
     assert time.monotonic() - started < 1
 
 
+def test_waiting_for_oneself_through_a_context_manager_is_detected(module_dsn: str) -> None:
+    """It does not matter that a generator stands between the caller and the block."""
+
+    @contextmanager
+    def dressed_up(db: Database) -> Iterator[psycopg.Connection[Any]]:
+        with db.connection() as conn:
+            yield conn
+
+    with Database.connect(module_dsn, pool_max_size=1) as db, dressed_up(db):  # noqa: SIM117
+        with pytest.raises(PoolExhausted, match="would wait for ever"), dressed_up(db):
+            pass
+
+
+def test_statement_in_the_loop_of_a_stream_is_detected(module_dsn: str, tmp_path: Path) -> None:
+    """A loop over a stream that wants another connection from a pool of one is told at once."""
+    (tmp_path / "n.sql").write_text("-- name: numbers\nselect n from generate_series(1, 5000) as n;\n")
+
+    class Numbers(Protocol):
+        def numbers(self, db: Executor) -> Rows[int]: ...
+
+    queries: Numbers = load(Numbers, tmp_path / "n.sql")
+    with Database.connect(module_dsn, pool_max_size=1) as db:
+        started = time.monotonic()
+        with queries.numbers(db) as rows:
+            assert next(rows) == 1
+            with pytest.raises(PoolExhausted, match=r"would wait for ever: .*n.sql:1: numbers"):
+                db.lend("inside")
+        assert time.monotonic() - started < 1
+        assert db.status().checked_out == 0
+        assert sum(1 for _ in queries.numbers(db)) == 5000
+
+
+def test_thread_that_works_for_many_is_no_deadlock(module_dsn: str) -> None:
+    """A connection taken by one call of a worker thread may come back by another thread, so waiting is right."""
+
+    def dependency(db: Database) -> Iterator[psycopg.Connection[Any]]:
+        with db.connection() as conn:
+            yield conn
+
+    with Database.connect(module_dsn, pool_max_size=1) as db, ThreadPoolExecutor(1) as worker:
+        held = dependency(db)
+        worker.submit(next, held).result()
+        waiting = worker.submit(db.lend, "another request")
+        time.sleep(0.1)
+        assert not waiting.done()
+        with pytest.raises(StopIteration):
+            next(held)
+        db.take_back(waiting.result())
+
+
 def test_threads_that_wait_for_each_other_are_detected(module_dsn: str) -> None:
     """Two threads that hold one each and want a second: one is told at once, the other goes on."""
     with Database.connect(module_dsn, pool_max_size=2, pool_timeout=20) as db:
@@ -916,7 +968,7 @@ def test_interrupted_wait_loses_nothing(db: Database, monkeypatch: pytest.Monkey
     import signal
 
     lent = [db.lend("one"), db.lend("two"), db.lend("three")]
-    lent_by_another = {id(conn): ("x", -1, 0.0) for conn in lent}
+    lent_by_another = {id(conn): ("x", -1, 0.0, conn) for conn in lent}
     db._pool.holders.lent.update(lent_by_another)
     threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
@@ -1103,6 +1155,16 @@ def test_forked_child_is_told_and_the_parent_goes_on(db: Database) -> None:
     os.close(write)
     with db.connection() as conn:
         assert one(conn, "select 1") == 1
+
+
+def test_the_page_on_databases_runs(dsn: str) -> None:
+    """The program of docs/database.md does what the page says."""
+    page = (Path(__file__).parent.parent / "docs/database.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"dsn": dsn}
+    exec(compile(program, "docs/database.md", "exec"), names)
+    with names["db"] as db, db.connection() as conn:
+        assert conn.execute("select amount from accounts order by account_id").fetchall() == [(90,), (110,)]
 
 
 def test_names_of_psycopg_are_still_there() -> None:

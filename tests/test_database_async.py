@@ -8,7 +8,8 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import psycopg
 import pytest
@@ -17,6 +18,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg_pool import PoolClosed
 
+from sqlkit import AsyncExecutor, AsyncRows, load
 from sqlkit.connection import memory_of
 from sqlkit.database import AsyncDatabase
 from sqlkit.errors import ConfigurationError, PoolExhausted
@@ -378,6 +380,30 @@ def test_waiting_for_oneself_is_detected_at_once(run: Callable[[Test], None]) ->
         assert time.monotonic() - started < 1
 
     run(test)
+
+
+def test_statements_and_the_loop_of_a_stream(module_dsn: str, tmp_path: Path) -> None:
+    """Inside the loop over a stream a pool of one has nothing to give; behind a loop that was left it soon has."""
+    (tmp_path / "n.sql").write_text("-- name: numbers\nselect n from generate_series(1, 5000) as n;\n")
+
+    class Numbers(Protocol):
+        def numbers(self, db: AsyncExecutor) -> AsyncRows[int]: ...
+
+    queries: Numbers = load(Numbers, tmp_path / "n.sql")
+
+    async def main() -> None:
+        async with opened(module_dsn, pool_max_size=1) as db:
+            async with queries.numbers(db) as rows:
+                assert await anext(rows) == 1
+                with pytest.raises(PoolExhausted, match="would wait for ever"):
+                    await db.lend("inside")
+            async for number in queries.numbers(db):
+                if number == 3:
+                    break
+            async with db.connection() as conn:
+                assert await one(conn, "select 1") == 1
+
+    asyncio.run(main())
 
 
 def test_tasks_that_wait_for_each_other_are_detected(module_dsn: str) -> None:

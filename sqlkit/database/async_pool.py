@@ -12,7 +12,7 @@ from psycopg_pool.pool_async import AddConnection
 
 from sqlkit.connection import AsyncPooledConnection, Memory, memory_of, send
 from sqlkit.database.borrowing import RESET, left_unusable, log
-from sqlkit.database.holders import Holders
+from sqlkit.database.holders import of_tasks
 from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, PoolCore
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.dsn, connection_class=AsyncPooledConnection, **self.keywords(settings))
         self.configure(settings)
-        self.holders = Holders(_task_name)
+        self.holders = of_tasks()
         self.tried = asyncio.Event()
         self._connecting: set[asyncio.Task[Any] | None] = set()
 
@@ -93,7 +93,7 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
             now = monotonic()
             if self.is_fresh(conn, memory, now) or await self._answers(conn):
                 conn._pool = self  # so that the borrower's `async with conn` does not close it
-                self.holders.lent[id(conn)] = (holder, asyncio.current_task(), now)
+                self.holders.lent[id(conn)] = (holder, asyncio.current_task(), now, conn)
                 return conn
             self._replace(conn)
 
@@ -129,7 +129,7 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
         me, waiter = asyncio.current_task(), AsyncWaiter()
         self._waiting.append(waiter)
         self._maybe_grow_pool()
-        self.holders.waiting.add(me)
+        self.holders.waiting[me] = None
         try:
             if (mine := self.holders.stuck(me, self._max_size)) is not None:
                 raise self.entangled(holder, mine)
@@ -140,7 +140,7 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
             self._abandon(waiter)
             raise
         finally:
-            self.holders.waiting.discard(me)
+            self.holders.waiting.pop(me, None)
 
     def _abandon(self, waiter: AsyncWaiter) -> None:
         if waiter in self._waiting:
@@ -239,7 +239,3 @@ class AsyncPool(PoolCore, AsyncConnectionPool[AsyncPooledConnection]):
             self.run_task(AddConnection(self))
         for conn in extra:
             self.close_now(conn)
-
-
-def _task_name(task: asyncio.Task[Any] | None) -> str:
-    return f"task {task.get_name()}" if task else "no task"

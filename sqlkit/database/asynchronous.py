@@ -16,7 +16,6 @@ from sqlkit.connection import AsyncPooledConnection, memory_of, send
 from sqlkit.database.async_pool import AsyncPool
 from sqlkit.database.borrowing import Before, commits_cleanly, dress, ended, left_unusable, log, undress
 from sqlkit.database.health import QUESTION, answered, unanswered
-from sqlkit.database.holders import Place, calling_place
 from sqlkit.database.options import (
     Begins,
     Health,
@@ -30,6 +29,7 @@ from sqlkit.database.options import (
 )
 from sqlkit.database.retries import Retries
 from sqlkit.errors import PoolExhausted
+from sqlkit.places import Place, calling_place
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
@@ -73,6 +73,7 @@ class AsyncBlock(AbstractAsyncContextManager[psycopg.AsyncConnection[Any]]):
                 await _roll_back(conn, self.place)
         finally:
             self.lost, self.sent, self.done = conn.closed, memory.commits, memory.committed
+            self.place.frame = None  # which would keep the caller's variables
             undress(conn, self._before)
             await self._pool.take_back(conn)
 
@@ -141,10 +142,10 @@ class AsyncView:
         connection as long as no COMMIT was sent, so it must have no effect but on the database. Any other
         error is raised at once; after ``attempts`` calls, the last one with a note.
         """
-        options, place = Transaction.of(isolation, read_only), calling_place()
-        retries = Retries(place, attempts)
+        options = Transaction.of(isolation, read_only)
+        retries = Retries(calling_place(), attempts)
         while True:
-            block = AsyncBlock(self._pool, self._begins, options, place)
+            block = AsyncBlock(self._pool, self._begins, options, calling_place())
             try:
                 async with block as conn:
                     return await work(conn)

@@ -115,7 +115,7 @@ class PoolCore(BasePool):
         """Whether a connection came back as it went out, so that there is nothing to put back."""
         return (
             not memory.touched
-            and memory.stream is None
+            and memory._stream is None
             and conn.pgconn.transaction_status == IDLE
             and conn._pipeline is None
             and conn.pgconn.pipeline_status == OFF
@@ -168,7 +168,7 @@ class PoolCore(BasePool):
 
     def has_other_borrowers(self, me: object) -> bool:
         """Whether anyone but ``me`` holds a connection, so that it is worth waiting for its return."""
-        return any(owner != me for _, owner, _ in list(self.holders.lent.values()))
+        return any(owner != me for _, owner, *_ in list(self.holders.lent.values()))
 
     def report_borrowers(self) -> None:
         """Log who still holds a connection of a pool that closes."""

@@ -14,7 +14,6 @@ import psycopg
 from sqlkit.connection import PooledConnection, memory_of, send
 from sqlkit.database.borrowing import Before, commits_cleanly, dress, ended, left_unusable, log, undress
 from sqlkit.database.health import QUESTION, answered, unanswered
-from sqlkit.database.holders import Place, calling_place
 from sqlkit.database.options import (
     Begins,
     Health,
@@ -29,6 +28,7 @@ from sqlkit.database.options import (
 from sqlkit.database.retries import Retries
 from sqlkit.database.sync_pool import Pool
 from sqlkit.errors import PoolExhausted
+from sqlkit.places import Place, calling_place
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
@@ -71,6 +71,7 @@ class Block(AbstractContextManager[psycopg.Connection[Any]]):
                 _roll_back(conn, self.place)
         finally:
             self.lost, self.sent, self.done = conn.closed, memory.commits, memory.committed
+            self.place.frame = None  # which would keep the caller's variables
             undress(conn, self._before)
             self._pool.take_back(conn)
 
@@ -139,10 +140,10 @@ class View:
         connection as long as no COMMIT was sent, so it must have no effect but on the database. Any other
         error is raised at once; after ``attempts`` calls, the last one with a note.
         """
-        options, place = Transaction.of(isolation, read_only), calling_place()
-        retries = Retries(place, attempts)
+        options = Transaction.of(isolation, read_only)
+        retries = Retries(calling_place(), attempts)
         while True:
-            block = Block(self._pool, self._begins, options, place)
+            block = Block(self._pool, self._begins, options, calling_place())
             try:
                 with block as conn:
                     return work(conn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from threading import get_ident
@@ -14,7 +15,7 @@ from psycopg_pool.pool import AddConnection
 
 from sqlkit.connection import Memory, PooledConnection, memory_of, send
 from sqlkit.database.borrowing import RESET, left_unusable, log
-from sqlkit.database.holders import Holders
+from sqlkit.database.holders import of_threads
 from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, PoolCore
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.dsn, connection_class=PooledConnection, **self.keywords(settings))
         self.configure(settings)
-        self.holders = Holders(_thread_name)
+        self.holders = of_threads()
         self.tried = threading.Event()
 
     def lend(self, holder: object, within: float | None = None) -> PooledConnection:
@@ -93,7 +94,7 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
             now = monotonic()
             if self.is_fresh(conn, memory, now) or self._answers(conn):
                 conn._pool = self  # so that the borrower's `with conn` does not close it
-                self.holders.lent[id(conn)] = (holder, get_ident(), now)
+                self.holders.lent[id(conn)] = (holder, get_ident(), now, conn)
                 return conn
             self._replace(conn)
 
@@ -136,7 +137,7 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
                     return conn  # type: ignore[no-any-return]
                 self._waiting.append(waiter)
                 self._maybe_grow_pool()
-            self.holders.waiting.add(me)
+            self.holders.waiting[me] = sys._getframe()
             if (mine := self.holders.stuck(me, self._max_size)) is not None:
                 raise self.entangled(holder, mine)
             if (came := waiter.wait(deadline - monotonic())) is None:
@@ -146,7 +147,7 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
             self._abandon(waiter)
             raise
         finally:
-            self.holders.waiting.discard(me)
+            self.holders.waiting.pop(me, None)
 
     def _abandon(self, waiter: Waiter) -> None:
         with self._lock:
@@ -246,8 +247,3 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
         """Forget all connections in a forked child, and a lock that another thread may have held."""
         self._lock = threading.RLock()
         super().orphan()
-
-
-def _thread_name(ident: int) -> str:
-    names = (thread.name for thread in threading.enumerate() if thread.ident == ident)
-    return f"thread {next(names, 'that has ended')}"
