@@ -83,8 +83,8 @@ def read_song_list(path: Path) -> list[ListedSong]:
             songs.append(ListedSong.model_validate(entry))
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise SongListError(f"{path}: {place}: {field}: {first['msg'].lower()}") from None
+            where = ": ".join(filter(None, (str(path), place, ".".join(map(str, first["loc"])))))
+            raise SongListError(f"{where}: {first['msg'].lower()}") from None
     return songs
 
 
