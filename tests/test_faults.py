@@ -6,18 +6,20 @@ import asyncio
 import os
 import random
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 import pytest
 
+from sqlkit import Affected, AsyncExecutor, AsyncRows, Executor, Rows, load
 from sqlkit.database import AsyncDatabase, Database
 from sqlkit.embedded import Embedded
 from sqlkit.errors import PoolExhausted, SqlkitError
@@ -36,6 +38,7 @@ class Killable:
         self.server = self.start()
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute("create table accounts (account_id int primary key, amount bigint)")
+            conn.execute("create table filled (batch int, n int)")
             conn.execute("insert into accounts select n, 100 from generate_series(1, 8) as n")
 
     def start(self) -> Embedded:
@@ -88,6 +91,11 @@ class Killable:
             return conn.execute(
                 "select pid, state, query from pg_stat_activity where application_name = 'sqlkit' and state <> 'idle'"
             ).fetchall()
+
+    def halves(self) -> list[Any]:
+        """Return the batches that are there in part."""
+        with psycopg.connect(self.dsn) as conn:
+            return conn.execute("select batch from filled group by batch having count(*) % 50 <> 0").fetchall()
 
     def total(self) -> int:
         with psycopg.connect(self.dsn) as conn:
@@ -176,8 +184,102 @@ async def by_run_async(db: AsyncDatabase, number: int) -> None:
     await db.run(transfer, isolation="serializable")
 
 
-CALLS = [by_seam, by_block, by_view, by_run]
-ASYNC_CALLS = [by_seam_async, by_block_async, by_view_async, by_run_async]
+def by_query(db: Database, number: int) -> None:
+    """Ask by query functions: plain, bound, and one that writes and promises rows."""
+    assert queries.echo(db, number=number) == number
+    assert queries.owner(db.bound(settings={"app.number": str(number)})) == number
+    assert queries.move(db, account_id=number % 8 + 1) == number % 8 + 1
+
+
+def by_stream(db: Database, number: int) -> None:
+    """Read a stream to its end, or leave it in the middle."""
+    with queries.numbers(db, last=3000) as rows:
+        for read, row in enumerate(rows, 1):
+            assert row == read
+            if read == 1500 and number % 2:
+                break
+
+
+def by_copy(db: Database, number: int) -> None:
+    """Copy rows in, all or nothing."""
+    with db.transaction() as conn:
+        assert queries.fill(conn, [(number, n) for n in range(50)]) == 50
+
+
+async def by_query_async(db: AsyncDatabase, number: int) -> None:
+    """Ask by query functions: plain, bound, and one that writes and promises rows."""
+    assert await async_queries.echo(db, number=number) == number
+    assert await async_queries.owner(db.bound(settings={"app.number": str(number)})) == number
+    assert await async_queries.move(db, account_id=number % 8 + 1) == number % 8 + 1
+
+
+async def by_stream_async(db: AsyncDatabase, number: int) -> None:
+    """Read a stream to its end, or leave it in the middle."""
+    read = 0
+    async with async_queries.numbers(db, last=3000) as rows:
+        async for row in rows:
+            read += 1
+            assert row == read
+            if read == 1500 and number % 2:
+                break
+
+
+async def by_copy_async(db: AsyncDatabase, number: int) -> None:
+    """Copy rows in, all or nothing."""
+    async with db.transaction() as conn:
+        assert await async_queries.fill(conn, [(number, n) for n in range(50)]) == 50
+
+
+SQL = """
+-- name: echo
+select :number::int;
+-- name: owner
+select current_setting('app.number')::int;
+-- name: move
+update accounts set amount = amount where account_id = :account_id returning account_id;
+-- name: numbers
+select n from generate_series(1, :last) as n;
+-- name: fill
+copy filled (batch, n) from stdin;
+"""
+
+
+class Queries(Protocol):
+    """The statements under fire, for threads."""
+
+    def echo(self, db: Executor, *, number: int) -> int: ...
+    def owner(self, db: Executor) -> int: ...
+    def move(self, db: Executor, *, account_id: int) -> int: ...
+    def numbers(self, db: Executor, *, last: int) -> Rows[int]: ...
+    def fill(self, db: Executor, rows: Iterable[tuple[int, int]]) -> Affected: ...
+
+
+class AsyncQueries(Protocol):
+    """The statements under fire, for tasks."""
+
+    async def echo(self, db: AsyncExecutor, *, number: int) -> int: ...
+    async def owner(self, db: AsyncExecutor) -> int: ...
+    async def move(self, db: AsyncExecutor, *, account_id: int) -> int: ...
+    def numbers(self, db: AsyncExecutor, *, last: int) -> AsyncRows[int]: ...
+    async def fill(self, db: AsyncExecutor, rows: Iterable[tuple[int, int]]) -> Affected: ...
+
+
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder) / "faults.sql"
+    path.write_text(SQL)
+    queries: Queries = load(Queries, path)
+    async_queries: AsyncQueries = load(AsyncQueries, path)
+
+CALLS = [by_seam, by_block, by_view, by_run, by_query, by_stream, by_copy]
+ASYNC_CALLS = [
+    by_seam_async,
+    by_block_async,
+    by_view_async,
+    by_run_async,
+    by_query_async,
+    by_stream_async,
+    by_copy_async,
+]
 
 
 class Outcome:
@@ -267,6 +369,7 @@ def assert_all_is_well(killable: Killable, outcome: Outcome, db: Database | Asyn
     assert db.status().waiting == 0
     assert killable.left_over() == []
     assert killable.total() == 800
+    assert killable.halves() == []
 
 
 def kills_backends(killable: Killable) -> Callable[[], None]:
@@ -319,6 +422,7 @@ def test_backends_killed_under_tasks(killable: Killable) -> None:
     assert outcome.strange == []
     assert outcome.kinds["right"] > TASKS
     assert killable.total() == 800
+    assert killable.halves() == []
 
 
 def test_server_killed_under_tasks(killable: Killable) -> None:
@@ -333,6 +437,7 @@ def test_server_killed_under_tasks(killable: Killable) -> None:
     assert outcome.kinds["right"] > TASKS
     assert outcome.longest < 12
     assert killable.total() == 800
+    assert killable.halves() == []
 
 
 @pytest.mark.parametrize(
@@ -431,3 +536,4 @@ def test_soak_of_tasks(killable: Killable) -> None:
     outcome = under_fire_of_tasks(killable.dsn, fire, check)
     assert outcome.strange == []
     assert killable.total() == 800
+    assert killable.halves() == []

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["ANSWER_WITHIN", "PoolCore"]
 
 RECONNECT_EVERY = 0.5  # seconds, while somebody waits and the server is away
+JUST_NOW = 0.001  # seconds after its return in which not even a connection's socket is looked at
 ANSWER_WITHIN = 5.0  # seconds for a question of the pool's own: are you there, forget what the borrower set
 IDLE = TransactionStatus.IDLE
 OK = ConnStatus.OK
@@ -101,7 +102,8 @@ class PoolCore(BasePool):
 
     def is_fresh(self, conn: Pooled, memory: Memory, now: float) -> bool:
         """Whether a connection lives, as far as its socket shows; else it wants to be asked."""
-        return not memory.readable() and now - memory.returned < self.ask_after and conn.pgconn.status == OK
+        idle = now - memory.returned
+        return idle < JUST_NOW or (idle < self.ask_after and not memory.readable() and conn.pgconn.status == OK)
 
     def is_hopeless(self, conn: Pooled) -> bool:
         """Whether to ask is a waste: it is closed, or another that was as old did not answer."""
