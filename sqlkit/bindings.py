@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import AsyncIterable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from sqlkit.annotations import UNSET
@@ -38,7 +38,6 @@ class Binding:
     batch: Callable[..., Batch] | None = None
     copy: Callable[..., CopyIn] | None = None
     items: str = ""
-    names: dict[str, Any] = field(default_factory=dict)
 
 
 def bind(contract: Contract, statement: Statement) -> Binding:
@@ -165,10 +164,10 @@ class _Binder:
         readers: dict[int, list[tuple[int, tuple[str, ...]]]] = {}
 
         def choose(*arguments: Any) -> tuple[Variant, Sequence[Any]]:
-            chosen = tuple([arguments[index] for index in keys])
+            chosen = _labels(statement, [arguments[index] for index in keys])
             regions = needs.get(chosen)
             if regions is None:
-                needs[_plain(chosen)] = regions = [
+                needs[chosen] = regions = [
                     [(positions[reference.name], reference) for reference in needed]
                     for needed in statement.needs(chosen)
                 ]
@@ -213,12 +212,12 @@ class _Binder:
         parts = [
             access(reference.name, parameters[reference.name].annotation, reference.path)
             if reference.name in parameters
-            else access("item", items.item, (reference.name, *reference.path))
+            else access("sqlkit_item", items.item, (reference.name, *reference.path))
             for reference in wanted
         ]
-        names: dict[str, Any] = {"read_path": read_path}
+        names: dict[str, Any] = {"sqlkit_read_path": read_path}
         row = "(" + "".join(f"{part}, " for part in parts) + ")"
-        source = f"def reader({', '.join(parameters)}):\n    return lambda item: {row}\n"
+        source = f"def reader({', '.join(parameters)}):\n    return lambda sqlkit_item: {row}\n"
         exec(source, names)  # noqa: S102 - identifiers that the lexer and Python have checked
         reader: Callable[..., Callable[[Any], Sequence[Any]]] = names["reader"]
         return reader
@@ -230,7 +229,7 @@ class _Binder:
         readers: dict[tuple[str, ...], Any] = {}
 
         def make_batch(*arguments: Any) -> Batch:
-            chosen = tuple([arguments[index] for index in keys])
+            chosen = _labels(statement, [arguments[index] for index in keys])
             variant = statement.variant(0, chosen)
             reader = readers.get(chosen)
             if reader is None:
@@ -258,8 +257,12 @@ class _Binder:
         return make_copy
 
 
-def _plain(chosen: tuple[Any, ...]) -> tuple[str, ...]:
-    return chosen
+def _labels(statement: Statement, chosen: list[Any]) -> tuple[str, ...]:
+    """Return the labels of a call; ArgumentError for what is none, as a value that no Literal would admit."""
+    for label, (key, labels) in zip(chosen, statement.choices.items(), strict=True):
+        if not isinstance(label, str) or label not in labels:
+            raise ArgumentError(f"{statement.label}: {key} is one of: {', '.join(labels)}")
+    return tuple(chosen)
 
 
 def half_given(

@@ -6,11 +6,12 @@ Both are all or nothing: in a transaction of their own where none is open, behin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import generators
@@ -35,12 +36,15 @@ from sqlkit.execution import (
     leave_pipeline,
     load,
     make_rows,
+    may_be_stale,
     roll_back,
 )
-from sqlkit.prepared import FAILED, Connection, Prepared, command, prepare, search_path
+from sqlkit.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path
 from sqlkit.statements import Variant
 
-__all__ = ["Batch", "run_batch", "run_batch_async"]
+__all__ = ["Batch", "chunks_of", "lacks", "note", "run_batch", "run_batch_async"]
+
+T = TypeVar("T")
 
 #: Items that are sent before their results are read: one round trip each.
 CHUNK_ITEMS = 1000
@@ -64,6 +68,8 @@ class Progress:
         self.batch = batch
         self.local = local
         self.prepared: Prepared | None = None
+        self.fresh = False
+        self.began = False
         self.own = False
         self.done = 0
         self.affected = 0
@@ -71,56 +77,85 @@ class Progress:
 
     def start(self, conn: Connection) -> PQGen[None]:
         """Begin a transaction, or set a savepoint in the one that is open, and prepare."""
-        idle = yield from enter(conn)
-        pgconn = conn.pgconn
+        idle = yield from enter(conn, self.batch.query)
         self.own = idle and conn.autocommit
+        yield from self._begin(conn)
+        yield from self._prepare(conn)
+
+    def _begin(self, conn: Connection) -> PQGen[None]:
         if self.own:
-            yield from begin(pgconn, self.local)
+            yield from begin(conn.pgconn, self.local)
         else:
-            yield from command(pgconn, b"SAVEPOINT " + SAVEPOINT)
-        memory = memory_of(conn)
+            yield from command(conn.pgconn, b"SAVEPOINT " + SAVEPOINT)
+        self.began = True
+
+    def _key(self, conn: Connection) -> PQGen[tuple[object, str]]:
         path: object = self.local.path if self.local is not None and self.local.path is not None else None
         if path is None:
-            path = yield from search_path(conn, memory)
-        text = self.batch.variant.text
-        self.prepared = memory.prepared.get((path, text)) or (yield from prepare(conn, memory, path, text))
+            path = yield from search_path(conn, memory_of(conn))
+        return path, self.batch.variant.text
+
+    def _prepare(self, conn: Connection) -> PQGen[None]:
+        memory = memory_of(conn)
+        key = yield from self._key(conn)
+        known: Prepared | None = memory.prepared.get(key)
+        self.fresh = known is None
+        self.prepared = known or (yield from prepare(conn, memory, *key))
+        memory.touched = memory.touched or self.prepared.touches
 
     def send(self, conn: Connection, items: list[Any]) -> PQGen[None]:
         """Run the statement for a chunk of items, in one round trip."""
-        prepared, query = self.prepared, self.batch.query
+        try:
+            yield from self._send(conn, items)
+        except (psycopg.Error, ArgumentError) as error:
+            if self.done or self.fresh or not may_be_stale(error):
+                raise
+            key = yield from self._key(conn)
+            yield from self.undo(conn, to_the_start=True)
+            yield from forget(conn, memory_of(conn), key)
+            yield from self._begin(conn)
+            yield from self._prepare(conn)
+            yield from self._send(conn, items)
+        self.done += len(items)
+
+    def _send(self, conn: Connection, items: list[Any]) -> PQGen[None]:
+        prepared = self.prepared
         assert prepared is not None  # noqa: S101 - set by start
-        references = self.batch.variant.references
+        send = conn.pgconn.send_query_prepared
         commands: deque[Callable[[], None]] = deque()
         for number, item in enumerate(items, self.done + 1):
-            try:
-                dumped = dump(query.label, references, prepared.tables, self.batch.values(item))
-            except (ArgumentError, AttributeError, KeyError, psycopg.Error) as error:
-                error.add_note(f"{query.label}: item {number} of the batch")
-                raise
-            commands.append(
-                partial(
-                    conn.pgconn.send_query_prepared,
-                    prepared.name,
-                    dumped,
-                    prepared.formats,
-                    prepared.result_format,
-                )
-            )
+            dumped = self._dump(number, item)
+            commands.append(partial(send, prepared.name, dumped, prepared.formats, prepared.result_format))
         results = yield from _pipeline(conn, commands)
         self._take(conn, results)
-        self.done += len(items)
+
+    def _dump(self, number: int, item: Any) -> list[bytes | None]:
+        """Read an item's values and turn them into what the server wants; errors name it by number."""
+        prepared, batch = self.prepared, self.batch
+        assert prepared is not None  # noqa: S101 - set by start
+        label, references = batch.query.label, batch.variant.references
+        try:
+            return dump(label, references, prepared.tables, batch.values(item))
+        except Exception as error:
+            label = f"{label}: item {number}"
+            if (lacking := lacks(item, error)) is not None:
+                raise ArgumentError(f"{label}: {lacking}") from None
+            return dump(label, references, prepared.tables, batch.values(item))
 
     def _take(self, conn: Connection, results: list[PGresult]) -> None:
         query, prepared = self.batch.query, self.prepared
         assert prepared is not None  # noqa: S101 - set by start
+        affected, rows = 0, []
         for number, result in enumerate(results, self.done + 1):
             if result.status in FAILED:
                 error = psycopg.errors.error_from_result(result, encoding=conn.pgconn._encoding)
                 error.add_note(f"{query.label}: item {number} of the batch")
                 raise error
-            self.affected += result.command_tuples or 0
+            affected += result.command_tuples or 0
             if query.row is not None:
-                self.rows.extend(load(query, prepared, result))
+                rows.extend(load(query, prepared, result))
+        self.affected += affected
+        self.rows.extend(rows)
 
     def finish(self, conn: Connection) -> PQGen[Any]:
         """Make the rows and commit, or release the savepoint; return what the contract promises."""
@@ -134,14 +169,23 @@ class Progress:
         yield from command(conn.pgconn, b"COMMIT" if self.own else b"RELEASE SAVEPOINT " + SAVEPOINT)
         return made
 
-    def undo(self, conn: Connection) -> PQGen[None]:
+    def undo(self, conn: Connection, *, to_the_start: bool = False) -> PQGen[None]:
         """Leave nothing of the batch behind; a transaction that the server aborted stays the caller's to end."""
         leave_pipeline(conn)
         if self.own:
             yield from roll_back(conn.pgconn)
-        elif conn.pgconn.transaction_status == TransactionStatus.INTRANS:
+        elif self.began and (to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS):
             yield from command(conn.pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
+
+
+def lacks(item: Any, error: Exception) -> str | None:
+    """Say what an item lacks, if that is what the error means; None for any other, as from within a property."""
+    if isinstance(error, AttributeError) and getattr(error, "obj", None) is item:
+        return f"a {type(item).__name__} has no {error.name!r}"
+    if isinstance(error, KeyError) and isinstance(item, Mapping) and error.args:
+        return f"a {type(item).__name__} has no {error.args[0]!r}"
+    return None
 
 
 def _pipeline(conn: Connection, commands: deque[Callable[[], None]]) -> PQGen[list[PGresult]]:
@@ -166,7 +210,10 @@ def _empty(query: Query) -> Any:
 
 
 def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
-    """Run a statement once for each item, a chunk in each round trip."""
+    """Run a statement once for each item, a chunk in each round trip.
+
+    The items may themselves come from statements on the connection: its lock is free while they are taken.
+    """
     iterator: Iterator[Any] = iter(items)
     chunk = list(islice(iterator, CHUNK_ITEMS))
     if not chunk:
@@ -174,20 +221,25 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
     conn, local, lender = borrow(db, batch.query)
     progress = Progress(batch, local)
     try:
-        with conn.lock:
-            try:
-                conn.wait(progress.start(conn))
-                while chunk:
-                    conn.wait(progress.send(conn, chunk))
-                    chunk = list(islice(iterator, CHUNK_ITEMS))
-                return conn.wait(progress.finish(conn))
-            except BaseException:
-                if not conn.closed:
-                    conn.wait(progress.undo(conn))
-                raise
+        try:
+            _step(conn, progress.start(conn))
+            while chunk:
+                _step(conn, progress.send(conn, chunk))
+                chunk = list(islice(iterator, CHUNK_ITEMS))
+            return _step(conn, progress.finish(conn))
+        except BaseException as error:
+            note(error, batch.query)
+            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                _step(conn, progress.undo(conn))
+            raise
     finally:
         if lender is not None:
             lender.take_back(conn)
+
+
+def _step(conn: psycopg.Connection[Any], step: PQGen[T]) -> T:
+    with conn.lock:
+        return conn.wait(step)
 
 
 async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] | AsyncIterable[Any]) -> Any:
@@ -199,23 +251,37 @@ async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] 
     conn, local, lender = await borrow_async(db, batch.query)
     progress = Progress(batch, local)
     try:
-        async with conn.lock:
-            try:
-                await conn.wait(progress.start(conn))
-                while chunk:
-                    await conn.wait(progress.send(conn, chunk))
-                    chunk = await anext(chunks, [])
-                return await conn.wait(progress.finish(conn))
-            except BaseException:
-                if not conn.closed:
-                    await conn.wait(progress.undo(conn))
-                raise
+        try:
+            await _step_async(conn, progress.start(conn))
+            while chunk:
+                await _step_async(conn, progress.send(conn, chunk))
+                chunk = await anext(chunks, [])
+            return await _step_async(conn, progress.finish(conn))
+        except BaseException as error:
+            note(error, batch.query)
+            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                await _step_async(conn, progress.undo(conn))
+            raise
     finally:
+        await chunks.aclose()
         if lender is not None:
             await lender.take_back(conn)
 
 
-async def chunks_of(items: Iterable[Any] | AsyncIterable[Any], size: int = CHUNK_ITEMS) -> AsyncIterator[list[Any]]:
+async def _step_async(conn: psycopg.AsyncConnection[Any], step: PQGen[T]) -> T:
+    async with conn.lock:
+        return await conn.wait(step)
+
+
+def note(error: BaseException, query: Query) -> None:
+    """Name the query on an error of the driver, unless an item of it is named already."""
+    if isinstance(error, psycopg.Error) and not any(query.label in said for said in getattr(error, "__notes__", ())):
+        error.add_note(query.label)
+
+
+async def chunks_of(
+    items: Iterable[Any] | AsyncIterable[Any], size: int = CHUNK_ITEMS
+) -> AsyncGenerator[list[Any], None]:
     """Yield lists of items, from either kind of iterable."""
     if not isinstance(items, AsyncIterable):
         iterator = iter(items)

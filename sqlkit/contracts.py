@@ -6,6 +6,7 @@ anything runs.
 
 from __future__ import annotations
 
+import builtins
 import collections.abc
 import inspect
 import typing
@@ -13,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import psycopg
+from typing_extensions import TypeAliasType
 
 from sqlkit.annotations import Affected, OneMarker
 from sqlkit.errors import ContractError
@@ -156,7 +158,8 @@ def read_contract(
 
 def _hints(function: Any, interface: type, names: Mapping[str, Any] | None, label: str) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(function, localns={**(names or {}), **vars(interface)}, include_extras=True)
+        hints = typing.get_type_hints(function, localns=_names(function, interface, names or {}), include_extras=True)
+        return {name: _unaliased(hint) for name, hint in hints.items()}
     except NameError as error:
         raise ContractError(
             f"{label}: the annotation names {error.name!r}, which is not known when load runs: import it at run time, "
@@ -164,6 +167,26 @@ def _hints(function: Any, interface: type, names: Mapping[str, Any] | None, labe
         ) from error
     except (TypeError, SyntaxError) as error:
         raise ContractError(f"{label}: an annotation cannot be read: {error}") from error
+
+
+def _names(function: Any, interface: type, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names mean in a method's annotations, besides the globals of its module.
+
+    The Protocol's own classes, and the caller's locals where load is called in the function that defines it. Of
+    another module's names only what is known nowhere else: it may have another class of the same name.
+    """
+    known = {**vars(builtins), **function.__globals__}
+    local = "<locals>" in interface.__qualname__
+    found = {name: value for name, value in names.items() if local or name not in known}
+    own = {name: value for cls in interface.__mro__ for name, value in vars(cls).items() if isinstance(value, type)}
+    return {**found, **own}
+
+
+def _unaliased(annotation: Any) -> Any:
+    """Return what a ``type X = ...`` stands for."""
+    while isinstance(annotation, TypeAliasType):
+        annotation = annotation.__value__
+    return annotation
 
 
 def _read_return(returned: Any, label: str, validate: bool) -> tuple[Cardinality, RowType | None, str | None]:
@@ -187,24 +210,24 @@ def _classify_return(returned: Any, validate: bool) -> tuple[Cardinality, RowTyp
         return Cardinality.STREAM, RowType.of(arguments[0], validate=validate), stream
     if getattr(returned, "__sqlkit_stream__", None):
         raise TypeError("say of what: Rows[Model]")
-    if origin is list:
-        return Cardinality.ALL, _optional_row(arguments[0], validate), None
     _refuse_vague(returned, origin)
+    if origin is list:
+        return Cardinality.ALL, RowType.of(_unaliased(arguments[0]), validate=validate), None
     if origin in (Union, UnionType) and NoneType in arguments:
-        others = [part for part in arguments if part is not NoneType]
+        others = [_unaliased(part) for part in arguments if part is not NoneType]
+        if any(get_origin(part) is list for part in others):
+            raise TypeError("rows are list[...], empty for none; an array that may be NULL is One[list[...] | None]")
         if len(others) == 1 and RowType.of(others[0]).shape != "value":
             return Cardinality.OPTIONAL, RowType.of(others[0], validate=validate), None
         return Cardinality.OPTIONAL, RowType.value(returned, validate=validate), None
     return Cardinality.ONE, RowType.of(returned, validate=validate), None
 
 
-def _optional_row(annotation: Any, validate: bool) -> RowType:
-    return RowType.of(annotation, validate=validate)
-
-
 def _refuse_vague(returned: Any, origin: Any) -> None:
     if returned in (list, dict, tuple, set):
         raise TypeError(f"say of what: {returned.__name__}[...]")
+    if isinstance(returned, TypeVar) or any(isinstance(part, TypeVar) for part in get_args(returned)):
+        raise TypeError("a type variable says nothing at run time: declare the method with the type itself")
     if returned is Any or returned is object:
         raise TypeError("say what it returns: a model, a scalar type, Affected, None")
     abstract = (*ITERABLES, collections.abc.Sequence, collections.abc.Iterator, collections.abc.AsyncIterator)
@@ -223,6 +246,7 @@ def _check_colour(annotation: Any, asynchronous: bool, label: str) -> None:
 
 
 def _members(annotation: Any) -> tuple[Any, ...]:
+    annotation = _unaliased(annotation)
     if get_origin(annotation) in (Union, UnionType):
         return tuple(inner for part in get_args(annotation) for inner in _members(part))
     return (get_origin(annotation) or annotation,)

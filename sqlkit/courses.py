@@ -58,7 +58,7 @@ class Course:
     def start(self, conn: Connection, local: Local | None) -> PQGen[None]:
         """Send the statement, in a transaction of its own or behind a savepoint where it needs one."""
         self.local = local
-        idle = yield from enter(conn)
+        idle = yield from enter(conn, self.query)
         if conn._pipeline:
             raise ConnectionBusy(f"{self.query.label}: a stream cannot run in a pipeline: leave its block first")
         yield from self._frame(conn, idle)

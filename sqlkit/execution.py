@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts import Cardinality
-from sqlkit.errors import ArgumentError, NoRow, RowError, TooManyRows
+from sqlkit.errors import ArgumentError, ConnectionBusy, NoRow, RowError, TooManyRows
 from sqlkit.parameters import DumpTable, Unfit
 from sqlkit.prepared import Connection, Prepared, check, command, execute, forget, prepare, search_path
 from sqlkit.rows import row_maker
@@ -122,7 +122,7 @@ class Query:
 def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[Any], local: Local | None) -> PQGen[Any]:
     """Run a query in the form that the connection's state and the query's promise ask for."""
     memory = memory_of(conn)
-    began = yield from enter(conn)
+    began = yield from enter(conn, query)
     try:
         if (local is not None or query.promises) and began and conn.autocommit:
             return (yield from _framed(conn, memory, query, variant, values, local))
@@ -141,7 +141,7 @@ def leave_pipeline(conn: Connection) -> None:
             conn.pgconn.exit_pipeline_mode()
 
 
-def enter(conn: Connection) -> PQGen[bool]:
+def enter(conn: Connection, query: Query) -> PQGen[bool]:
     """Make a connection ready for a statement; tell whether no transaction was open before."""
     pgconn = conn.pgconn
     if conn._pipeline:
@@ -153,6 +153,11 @@ def enter(conn: Connection) -> PQGen[bool]:
         return True
     if status == TransactionStatus.UNKNOWN:
         conn._check_connection_ok()
+    if status == TransactionStatus.ACTIVE:
+        raise ConnectionBusy(
+            f"{query.label}: a COPY or another statement is under way on this connection: end it first, or take "
+            "another connection"
+        )
     return False
 
 

@@ -43,12 +43,12 @@ def is_mapping(annotation: Any) -> bool:
 
 
 def access(expression: str, annotation: Any, path: tuple[str, ...]) -> str:
-    """Return the Python expression that reads a path; ``read_path`` in it where the type does not tell how."""
+    """Return the Python expression that reads a path; ``sqlkit_read_path`` in it where the type does not tell how."""
     if not path:
         return expression
     if len(path) == 1 and field_names(annotation) is not None:
         return f"{expression}[{path[0]!r}]" if is_mapping(annotation) else f"{expression}.{path[0]}"
-    return f"read_path({expression}, {path!r})"
+    return f"sqlkit_read_path({expression}, {path!r})"
 
 
 def read_path(value: Any, path: tuple[str, ...]) -> Any:

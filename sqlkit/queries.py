@@ -58,7 +58,7 @@ def _statement_of(contract: Contract, statements: dict[str, Statement], path: st
 def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
     """Compile one method."""
     binding = bind(contract, statement)
-    names: dict[str, Any] = {**binding.names, "read_path": read_path}
+    names: dict[str, Any] = {"sqlkit_read_path": read_path}
     parameters = _parameters(contract, names)
     body = _body(contract, binding, names)
     colour = "async " if contract.asynchronous and contract.cardinality is not Cardinality.STREAM else ""
@@ -84,8 +84,8 @@ def _parameters(contract: Contract, names: dict[str, Any]) -> str:
             starred = True
         text = parameter.name
         if parameter.default is not parameter.empty:
-            names[f"default_{parameter.name}"] = parameter.default
-            text += f"=default_{parameter.name}"
+            names[f"sqlkit_default_{parameter.name}"] = parameter.default
+            text += f"=sqlkit_default_{parameter.name}"
         parts.append(text)
         following = parameters[index + 1 :]
         if parameter.kind is parameter.POSITIONAL_ONLY and not (
@@ -96,26 +96,27 @@ def _parameters(contract: Contract, names: dict[str, Any]) -> str:
 
 
 def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:
+    """Spell the one expression of a method; its names begin with sqlkit_, for those without are the parameters'."""
     db, arguments = contract.executor, ", ".join(contract.parameters)
     asynchronous = contract.asynchronous
     wait = "await " if asynchronous else ""
     if binding.copy is not None:
-        names.update(run=copy_in_async if asynchronous else copy_in, make_copy=binding.copy)
-        return f"{wait}run({db}, make_copy({arguments}), {binding.items})"
+        names.update(sqlkit_run=copy_in_async if asynchronous else copy_in, sqlkit_copy=binding.copy)
+        return f"{wait}sqlkit_run({db}, sqlkit_copy({arguments}), {binding.items})"
     if binding.batch is not None:
-        names.update(run=run_batch_async if asynchronous else run_batch, make_batch=binding.batch)
-        return f"{wait}run({db}, make_batch({arguments}), {binding.items})"
-    names["query"] = binding.query
+        names.update(sqlkit_run=run_batch_async if asynchronous else run_batch, sqlkit_batch=binding.batch)
+        return f"{wait}sqlkit_run({db}, sqlkit_batch({arguments}), {binding.items})"
+    names["sqlkit_query"] = binding.query
     if contract.cardinality is Cardinality.STREAM:
-        names["run"] = AsyncRows if asynchronous else Rows
+        names["sqlkit_run"] = AsyncRows if asynchronous else Rows
         wait = ""
     else:
-        names["run"] = call_async if asynchronous else call
+        names["sqlkit_run"] = call_async if asynchronous else call
     if binding.values is not None:
-        names["variant"] = binding.query.statement.variant()
-        return f"{wait}run({db}, query, variant, {binding.values})"
-    names["choose"] = binding.choose
-    return f"{wait}run({db}, query, *choose({arguments}))"
+        names["sqlkit_variant"] = binding.query.statement.variant()
+        return f"{wait}sqlkit_run({db}, sqlkit_query, sqlkit_variant, {binding.values})"
+    names["sqlkit_choose"] = binding.choose
+    return f"{wait}sqlkit_run({db}, sqlkit_query, *sqlkit_choose({arguments}))"
 
 
 def _dress(method: Any, contract: Contract, statement: Statement) -> None:
