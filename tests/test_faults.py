@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 import pytest
@@ -22,7 +22,7 @@ import pytest
 from sqlkit import Affected, AsyncExecutor, AsyncRows, Executor, Rows, load
 from sqlkit.database import AsyncDatabase, Database
 from sqlkit.embedded import Embedded
-from sqlkit.errors import PoolExhausted, SqlkitError
+from sqlkit.errors import PoolExhausted
 
 THREADS = 16
 TASKS = 200
@@ -203,7 +203,7 @@ def by_stream(db: Database, number: int) -> None:
 def by_copy(db: Database, number: int) -> None:
     """Copy rows in, all or nothing."""
     with db.transaction() as conn:
-        assert queries.fill(conn, [(number, n) for n in range(50)]) == 50
+        assert queries.fill(conn, [Filling(number, n) for n in range(50)]) == 50
 
 
 async def by_query_async(db: AsyncDatabase, number: int) -> None:
@@ -227,7 +227,7 @@ async def by_stream_async(db: AsyncDatabase, number: int) -> None:
 async def by_copy_async(db: AsyncDatabase, number: int) -> None:
     """Copy rows in, all or nothing."""
     async with db.transaction() as conn:
-        assert await async_queries.fill(conn, [(number, n) for n in range(50)]) == 50
+        assert await async_queries.fill(conn, [Filling(number, n) for n in range(50)]) == 50
 
 
 SQL = """
@@ -244,6 +244,13 @@ copy filled (batch, n) from stdin;
 """
 
 
+class Filling(NamedTuple):
+    """A row of a copy."""
+
+    batch: int
+    n: int
+
+
 class Queries(Protocol):
     """The statements under fire, for threads."""
 
@@ -251,7 +258,7 @@ class Queries(Protocol):
     def owner(self, db: Executor) -> int: ...
     def move(self, db: Executor, *, account_id: int) -> int: ...
     def numbers(self, db: Executor, *, last: int) -> Rows[int]: ...
-    def fill(self, db: Executor, rows: Iterable[tuple[int, int]]) -> Affected: ...
+    def fill(self, db: Executor, rows: Iterable[Filling]) -> Affected: ...
 
 
 class AsyncQueries(Protocol):
@@ -261,7 +268,7 @@ class AsyncQueries(Protocol):
     async def owner(self, db: AsyncExecutor) -> int: ...
     async def move(self, db: AsyncExecutor, *, account_id: int) -> int: ...
     def numbers(self, db: AsyncExecutor, *, last: int) -> AsyncRows[int]: ...
-    async def fill(self, db: AsyncExecutor, rows: Iterable[tuple[int, int]]) -> Affected: ...
+    async def fill(self, db: AsyncExecutor, rows: Iterable[Filling]) -> Affected: ...
 
 
 with tempfile.TemporaryDirectory() as folder:
@@ -295,7 +302,7 @@ class Outcome:
         with self.lock:
             self.longest = max(self.longest, time.monotonic() - started)
             self.kinds["right" if error is None else type(error).__name__] += 1
-            if error is not None and not isinstance(error, (psycopg.Error, SqlkitError)):
+            if error is not None and not isinstance(error, psycopg.Error):
                 self.strange.append(error)
 
 
@@ -395,6 +402,28 @@ def kills_the_server(killable: Killable, away: float) -> Callable[[], None]:
         time.sleep(1.5)
 
     return fire
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_are_right_in_peace(killable: Killable, call: Callable[[Database, int], None]) -> None:
+    """Without a fire every call under test answers rightly."""
+    with Database.connect(killable.dsn, **POOL) as db:
+        for number in range(4):
+            call(db, number)
+        assert db.status().checked_out == 0
+
+
+@pytest.mark.parametrize("call", ASYNC_CALLS)
+def test_async_calls_are_right_in_peace(killable: Killable, call: Callable[[AsyncDatabase, int], Any]) -> None:
+    """Without a fire every asynchronous call under test answers rightly."""
+
+    async def main() -> None:
+        async with AsyncDatabase.connect(killable.dsn, **POOL) as db:
+            for number in range(4):
+                await call(db, number)
+            assert db.status().checked_out == 0
+
+    asyncio.run(main())
 
 
 def test_backends_killed_under_threads(killable: Killable) -> None:
