@@ -80,7 +80,7 @@ def check_spans(marked: Marked, tokens: Sequence[Token]) -> None:
         if token.kind is Kind.SPACE:
             continue
         first, last = line(token.start), line(token.end - 1)
-        if first != last and conditions.get(first, ALWAYS) != conditions.get(last, ALWAYS):
+        if conditions.get(first, ALWAYS) != conditions.get(last, ALWAYS):
             raise marked.source.error(
                 token.start, "this spans lines, of which only some are marked; keep it within one"
             )

@@ -17,8 +17,6 @@ __all__ = ["Verb", "Words", "verbs", "writes"]
 _READS = frozenset({"select", "values", "table", "with", "show", "explain"})
 _FOLLOWED_BY = {"insert": "into", "merge": "into", "delete": "from"}
 _VERBS = frozenset({"select", "values", "table", "update", *_FOLLOWED_BY})
-# Behind one of these, `update` and `delete` are part of a locking clause, a constraint, a trigger or a merge.
-_NO_VERB_BEHIND = frozenset({".", "on", "for", "key", "then", "or", "before", "after", "of"})
 
 
 _WORDS = (Kind.WORD, Kind.PUNCTUATION, Kind.OPEN, Kind.CLOSE)
@@ -46,10 +44,8 @@ class Words:
         return self.words[index] if 0 <= index < len(self.words) else ""
 
     def is_verb(self, index: int) -> bool:
-        """Tell whether the word can be the verb of a query, by what stands before and behind it."""
+        """Tell whether one of the verbs is the verb of a query here, by what stands behind it."""
         word = self.words[index]
-        if word not in _VERBS or self.at(index - 1) in _NO_VERB_BEHIND:
-            return False
         if word == "update":
             behind = self.items[index + 1].kind if index + 1 < len(self.items) else None
             name = behind is Kind.WORD and (self.at(index + 1) not in RESERVED or self.at(index + 1) == "only")

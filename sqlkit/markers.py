@@ -186,7 +186,7 @@ class _Reader:
             self._brace(start, line, marker.brace)
             return
         items = self.marked.items
-        if not items or self.source.line(items[-1].end - 1) != line or line in self.marked.dead:
+        if not items or self.source.line(items[-1].end - 1) != line:
             raise self.source.error(start, "a marker on a line without SQL; it stands at the end of the line it marks")
         if marker.choice:
             self._use(marker.choice).live.append(start)

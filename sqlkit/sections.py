@@ -160,9 +160,9 @@ def _end(source: SqlText, items: Sequence[Token], start: int) -> int:
 
 def _last(source: SqlText, tokens: Sequence[Token]) -> int:
     """Return the offset behind the last token that is no blank, comments included."""
-    kind, start, end = next(token for token in reversed(tokens) if token.kind is not Kind.SPACE)
+    last = next(token for token in reversed(tokens) if token.kind is not Kind.SPACE)
     # Other blanks than these are letters to PostgreSQL, a no-break space too.
-    return start + len(source.text[start:end].rstrip(" \t\f\v")) if kind is _COMMENT else end
+    return last.start + len(source.text[last.start : last.end].rstrip(" \t\f\v"))
 
 
 class _AtomicBody:

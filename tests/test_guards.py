@@ -62,6 +62,18 @@ BESIDE = "stands beside an unmarked condition with a parameter, lest a forgotten
             f"5:1: a marker in `where` of delete {BESIDE}",
         ),
         (
+            "delete from t\nwhere (\ntrue\nand a = :a --? optional\nor (b = :b)\n)",
+            f"5:1: a marker in `where` of delete {BESIDE}",
+        ),
+        (
+            "delete from t\nwhere (\nc or b = :b and (\ntrue\nand a = :a --? optional\n)\n)",
+            f"6:1: a marker in `where` of delete {BESIDE}",
+        ),
+        (
+            "begin atomic select 1;\ndelete from t where a\nand b --| k: b\n-- and c --| k: c\n; end",
+            f"4:1: a marker in `where` of delete {BESIDE}",
+        ),
+        (
             "select 1 --| k: a\n-- delete from t --| k: b\nwhere true\nand a = :a --? optional",
             f"5:1: a marker in `where` of delete {BESIDE}",
         ),
@@ -105,6 +117,7 @@ def test_unguarded(text: str, expected: str) -> None:
         "delete from t\nwhere id in (select id from u where a = :a)\nand b = :b --? optional",
         "update t set\nb = :b, --? optional\nc = now()\nwhere a = :a",
         "update t set\nb = :b, --? optional\nc = now()",
+        "update t set d = t.where,\nb = :b, --? optional\nc = now()\nwhere true",
         "update t set b = 1\nfrom u\nwhere u.a = :a\nand t.a = u.a\nand t.b = :b --? optional\nreturning t.b",
         "update t set b = (select 1 from u where true\nand c = :c --? optional\n)\nwhere a = :a",
         "with a as (delete from t where b = :b returning c)\nselect * from a where true\nand c = :c --? optional",
@@ -126,3 +139,9 @@ def test_unguarded(text: str, expected: str) -> None:
 def test_guarded(text: str) -> None:
     """A marker beside a guard, in another clause, or in a statement that is neither stands."""
     assert len(body(text).regions) == 1
+
+
+def test_where_ends_with_its_statement() -> None:
+    """In a function's body a marker behind the `;` of a delete is not in its condition."""
+    text = "create function f() begin atomic delete from t where true;\nselect 1 --| k: a\n-- select 2 --| k: b\n; end"
+    assert dict(body(text).choices) == {"k": ("a", "b")}

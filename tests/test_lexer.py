@@ -69,6 +69,7 @@ def test_case_is_no_syntax_error_to_postgresql(case: dict[str, Any], conn: psyco
         ("U&'d\\0061t :no' uescape '!'", [("STRING", "U&'d\\0061t :no'"), ("WORD", "uescape"), ("STRING", "'!'")]),
         ('u&"d\\0061t :no"', [("QUOTED", 'u&"d\\0061t :no"')]),
         ("B'01' X'1F' N'x'", [("STRING", "B'01'"), ("STRING", "X'1F'"), ("STRING", "N'x'")]),
+        ("B'0''1' x'2''3'", [("STRING", "B'0'"), ("STRING", "'1'"), ("STRING", "x'2'"), ("STRING", "'3'")]),
         ("type'x'", [("WORD", "type"), ("STRING", "'x'")]),
         ('"a""b:c"', [("QUOTED", '"a""b:c"')]),
         ("$$ :no $$", [("DOLLAR", "$$ :no $$")]),

@@ -154,6 +154,29 @@ def test_whole_reference_is_optional() -> None:
     assert names(statement.regions[0].references) == ["song.a"]
 
 
+def test_commented_out_line_directly_behind_the_header() -> None:
+    """A choice line is no documentation, wherever it stands."""
+    statement = body("-- select 1 --| k: a\nselect 2 --| k: b")
+    assert (statement.doc, statement.standing) == ("", ("b",))
+    assert statement.variant(0, ("a",)).text == "   select 1 --| k: a\n"
+
+
+def test_block_that_closes_behind_the_semicolon() -> None:
+    """What a block holds behind the `;` is no part of the text."""
+    statement = body("select 1\n--? optional {\nwhere a = :a;\n\n-- behind\n--? }")
+    assert [statement.variant(given).text for given in (0, 1)] == [
+        "select 1\n--? optional {\n",
+        "select 1\n--? optional {\nwhere a = $1;",
+    ]
+
+
+def test_commented_out_slice() -> None:
+    """A commented-out line within a subscript is read as standing in it."""
+    statement = body("select a[\n:low --| k: a\n-- 1:high --| k: b\n]")
+    assert statement.parameters == ("low",)
+    assert statement.variant(0, ("b",)).text == "select a[\n\n   1:high --| k: b\n]"
+
+
 @pytest.mark.parametrize(
     "comment",
     [
@@ -303,6 +326,8 @@ def test_bad_marker(text: str, expected: str) -> None:
         "select date_trunc(\n-- 'week' --| unit: week\n'day' --| unit: day\n, now())",
         "select array[\n1\n, :a --? optional\n, :b\n]",
         "select 'a'\n'b', 1\n, :c --? optional",
+        "select 'a'\n|| :b || --? optional\ne'c'",
+        "select 'a' 'b'\n, :c --? optional",
         "select case when true\nthen 'a' --| k: a\n-- then 'b' --| k: b\nelse 'c' end",
         "select (array[1, 2, 3])[\n:lo --| k: a\n-- :hi --| k: b\n: 3]",
     ],
