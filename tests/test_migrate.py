@@ -78,9 +78,20 @@ def marked(dsn: str, schema: str | None = None) -> list[str]:
 
 def yoyo(command: str, dsn: str, folder: Path, schema: str | None = None, *options: str) -> str:
     """Run plain yoyo from the command line; return what it says."""
-    program = Path(sys.executable).with_name("yoyo")
     ran = subprocess.run(
-        [program, command, "--batch", "--no-config-file", "-vv", *options, "-d", yoyo_url(dsn, schema), folder],
+        [
+            sys.executable,
+            "-m",
+            "yoyo",
+            command,
+            "--batch",
+            "--no-config-file",
+            "-vv",
+            *options,
+            "-d",
+            yoyo_url(dsn, schema),
+            folder,
+        ],
         capture_output=True,
         text=True,
         check=False,

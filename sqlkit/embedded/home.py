@@ -133,7 +133,8 @@ class Home:
         """Make the 0700 directory of the socket; return it, and whether it is outside of the folder."""
         inside = self.folder / "socket"
         name = f".s.PGSQL.{PORT}"
-        if len(os.fsencode(inside / name)) <= LONGEST_SOCKET and account.may_enter(self.folder):
+        fits = len(os.fsencode(inside / name)) <= LONGEST_SOCKET and "," not in str(inside)  # a comma: several hosts
+        if fits and account.may_enter(self.folder):
             return own_directory(inside, account), False
         tag = f"sqlkit-{account.uid}-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:12]}"
         for place in (tempfile.gettempdir(), "/tmp"):  # noqa: S108  the directory is checked

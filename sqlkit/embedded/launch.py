@@ -129,11 +129,12 @@ def clear_remains(home: Home, deadline: float) -> None:
 def plan_for(home: Home, bindir: Path, account: Account, *, durable: bool, restart: bool) -> dict[str, Any]:
     """Return all that the keeper and those who join have to know."""
     socket, outside = home.socket_directory(account)
+    quoted_socket = str(socket).replace('"', '""')
     own = {
         "cluster_name": home.cluster_name(),
         "listen_addresses": "",
         "port": str(PORT),
-        "unix_socket_directories": f'"{socket}"',
+        "unix_socket_directories": f'"{quoted_socket}"',
         "unix_socket_permissions": "0700",
     }
     return {
