@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from sqlkit.embedded import Embedded
+from sqlkit.migrate import database_url
 from tests.test_cli import MAIN, clean_environment
 from tests.test_soleil_import import STANDARDS, needs_standards
 
@@ -65,6 +68,15 @@ def test_from_nothing_to_answers_and_again(tmp_path: Path) -> None:
         assert re.search(r"Sweet Georgia Brown +Maceo Pinkard +Ab major +Medium Up Swing +4/4 +190", said)
         assert re.search(r"Nora Vale +trumpet +leader +April 2019", said)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".sqlkit"]
+
+
+def test_two_at_once(tmp_path: Path) -> None:
+    """Two demos that begin together in one empty folder share the server, and fill it once."""
+    with ThreadPoolExecutor(2) as pool:
+        for said in pool.map(lambda _: demo(cwd=tmp_path), range(2)):
+            assert "Repertoire: 44 songs" in said
+    with Embedded.start(tmp_path / ".sqlkit") as server:
+        assert counts(database_url(server.dsn, schema="soleil")) == (4, 44, 1, 4)
 
 
 def test_on_a_standing_database(soleil_dsn: str, tmp_path: Path) -> None:

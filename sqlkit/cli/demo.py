@@ -72,9 +72,7 @@ def _import(db: Database, leader: User, name: str, listed: list[ListedSong]) -> 
     )
     with Progress(*columns, console=answers) as progress:
         tracked = progress.track(listed, task_id=progress.add_task("", name=name, total=len(listed)))
-        with db.transaction() as conn:
-            soleil.repertoire.delete_repertoire(conn, user_id=leader.user_id)
-            soleil.songs.import_songs(conn, (song.for_user(leader.user_id) for song in tracked))
+        bandstand.rehearse(db, leader, (song.for_user(leader.user_id) for song in tracked))
 
 
 def _show_repertoire(db: Database, leader: User) -> None:

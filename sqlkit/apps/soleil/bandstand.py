@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
+import psycopg
 from pydantic import JsonValue
 
 from sqlkit import Executor
-from sqlkit.apps.soleil.models import Band, BandRole, NewBand, NewMember, NewUser, User
-from sqlkit.apps.soleil.sync import bands, users
+from sqlkit.apps.soleil.models import Band, BandRole, NewBand, NewMember, NewSong, NewUser, User
+from sqlkit.apps.soleil.sync import bands, repertoire, users
+from sqlkit.apps.soleil.sync import songs as library
 from sqlkit.database import Database
 
-__all__ = ["assemble"]
+__all__ = ["assemble", "rehearse"]
 
 NAME = "The House Band"
 
@@ -27,8 +31,7 @@ PLAYERS = (
 def assemble(db: Database) -> tuple[User, Band]:
     """Return the leader, whose repertoire the band plays, and the band, with its members; make what is missing."""
     with db.transaction() as conn:
-        # One run at a time: two that begin together would both find nothing.
-        conn.execute("select pg_advisory_xact_lock(hashtext('sqlkit.bandstand'))")
+        _lock(conn)
         players = [(_user(conn, name, instrument), role, since) for name, instrument, role, since in PLAYERS]
         leader = players[0][0]
         existing = (band for band in bands.list_bands_of_user(conn, user_id=leader.user_id) if band.name == NAME)
@@ -38,6 +41,19 @@ def assemble(db: Database) -> tuple[User, Band]:
                 member = NewMember(band_id=band.band_id, user_id=user.user_id, role=role, joined_at=since)
                 bands.add_member(conn, member=member)
     return leader, band
+
+
+def rehearse(db: Database, leader: User, songs: Iterable[NewSong]) -> int:
+    """Replace the leader's repertoire in one transaction; return how many songs there are now."""
+    with db.transaction() as conn:
+        _lock(conn)
+        repertoire.delete_repertoire(conn, user_id=leader.user_id)
+        return library.import_songs(conn, songs)
+
+
+def _lock(conn: psycopg.Connection[Any]) -> None:
+    """Wait until no other run is at it: two that begin together would both find nothing, and both fill it."""
+    conn.execute("select pg_advisory_xact_lock(hashtext('sqlkit.bandstand'))")
 
 
 def _user(conn: Executor, name: str, instrument: str) -> User:
