@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +53,7 @@ class Target:
 @contextmanager
 def opened_target(
     dsn: str | None, folder: Path | None, *, schema: str | None = None, configured: bool = True
-) -> Iterator[Target]:
+) -> Generator[Target]:
     """Give the database that is meant, and stop its server afterwards if this started it.
 
     ``configured=False`` does not look into the environment. Raises ConfigurationError.
