@@ -89,7 +89,7 @@ class TestServer:
 
         found = conninfo_to_dict(self.dsn)
         return {
-            "host": found.get("host", "localhost"),
+            "host": found.get("host", ""),
             "port": found.get("port", 5432),
             "user": found.get("user", "postgres"),
             "password": found.get("password"),

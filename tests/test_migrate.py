@@ -732,6 +732,17 @@ def test_yoyo_url(given: str, url: str) -> None:
     assert yoyo_url(given) == url
 
 
+@pytest.mark.parametrize("password", ["p@:/?#&=", "100%", "a+b c", "ü'\"\\"])
+def test_yoyo_reads_the_password(password: str) -> None:
+    """What yoyo reads is the very password of the DSN, whatever is in it."""
+    from yoyo.connections import parse_uri
+
+    given = make_conninfo(host="h", user="u@x", password=password, dbname="db")
+    for schema in (None, "My Schema"):
+        found = parse_uri(yoyo_url(given, schema))
+        assert (found.username, found.password, found.database, found.args["host"]) == ("u@x", password, "db", "h")
+
+
 def test_yoyo_url_with_a_schema() -> None:
     """A schema becomes the path's one entry, and the DSN's own options stay."""
     url = yoyo_url("postgresql://h/db?options=-cjit%3Doff", "soleil")

@@ -83,7 +83,7 @@ def launch(
         left.unlink()  # a socket's lock file names a process, too
     write_plan(home, plan)
     start = home.log.stat().st_size if home.log.exists() else 0
-    run_keeper(home, plan)
+    run_keeper(home, plan, start)
     while not is_ready(home):
         if not locks.is_held(home.keeping):
             raise EmbeddedError(f"{home.folder}: PostgreSQL {plan['version']} did not start{home.log_tail(start)}")
@@ -168,10 +168,11 @@ def write_plan(home: Home, plan: Mapping[str, Any]) -> None:
     half.replace(home.plan)
 
 
-def run_keeper(home: Home, plan: Mapping[str, Any]) -> None:
+def run_keeper(home: Home, plan: Mapping[str, Any], start: int) -> None:
     """Start the keeper, which leaves this process at once, with its and the server's output in the log.
 
     It has the plan from us, not from the file: in a folder of somebody else's, that could say anything to root.
+    ``start`` is the size of the log before.
     """
     log = home.open_log()
     try:
@@ -183,7 +184,9 @@ def run_keeper(home: Home, plan: Mapping[str, Any]) -> None:
             stderr=log,
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise EmbeddedError(f"{home.folder}: the server's keeper did not start: {error}{home.log_tail()}") from error
+        raise EmbeddedError(
+            f"{home.folder}: the server's keeper did not start: {error}{home.log_tail(start)}"
+        ) from error
     finally:
         os.close(log)
 
