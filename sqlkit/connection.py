@@ -7,6 +7,7 @@ also lets a bound view's settings ride along with each BEGIN, whoever begins.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from types import FrameType
@@ -33,6 +34,13 @@ __all__ = ["AsyncPooledConnection", "Memory", "PooledConnection", "PreparedByPsy
 FORGETS_ALL = re.compile(rb"\s*(?:discard\s+all|deallocate\s+(?:prepare\s+)?all)\b", re.IGNORECASE).match
 
 
+#: Raw SQL that may change the search path where the server does not report it.
+MOVES = re.compile(rb"search_path|\bset\s+(?:session\s+|local\s+)?schema\b|\bset\s+role\b", re.IGNORECASE).search
+
+
+_MOVES = itertools.count(1)
+
+
 class OpenStream(Protocol):
     """A stream of rows that is open on a connection."""
 
@@ -49,10 +57,11 @@ class Memory:
     search path where the server does not report it, ``adapters`` psycopg's adapters with the types of this
     database.
 
-    The pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets),
-    ``commits`` and ``committed`` count the COMMITs that psycopg sent and that succeeded since the connection
-    was lent, ``returned`` is when it last came back (on the monotonic clock), ``readable`` tells, without
-    waiting, whether the socket has something to say, ``reader`` is the call that opened the stream.
+    ``moves`` is the number of the last raw SQL that may have changed the search path, 0 for none. The
+    pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets), ``commits`` and
+    ``committed`` count the COMMITs that psycopg sent and that succeeded since the connection was lent,
+    ``returned`` is when it last came back (on the monotonic clock), ``readable`` tells, without waiting,
+    whether the socket has something to say, ``reader`` is the call that opened the stream.
     """
 
     __slots__ = (
@@ -62,6 +71,7 @@ class Memory:
         "begins",
         "commits",
         "committed",
+        "moves",
         "path",
         "prepared",
         "readable",
@@ -85,6 +95,7 @@ class Memory:
         self.begins: bytes = b""
         self.commits = 0
         self.committed = 0
+        self.moves = 0
         self.returned = 0.0
         self.readable: Callable[[], object] = bool
 
@@ -108,7 +119,7 @@ def memory_of(conn: BaseConnection[Any]) -> Memory:
         memory: Memory = conn._sqlkit  # type: ignore[attr-defined]
     except AttributeError:
         memory = conn._sqlkit = Memory()  # type: ignore[attr-defined]
-        watching = PreparedByPsycopg(memory, conn.prepare_threshold)
+        watching = PreparedByPsycopg(memory, conn.pgconn, conn.prepare_threshold)
         vars(watching).update(vars(conn._prepared))
         conn._prepared = watching
         # In a transaction, a `set local` may have passed already; before, nothing counts that passed.
@@ -132,18 +143,30 @@ def send(pgconn: PGconn, message: bytes) -> PQGen[list[PGresult]]:
 class PreparedByPsycopg(PrepareManager):
     """psycopg's memory of what it has prepared itself, which sees every raw statement pass.
 
-    DEALLOCATE ALL and DISCARD ALL, raw or as psycopg sends it after a rollback, take sqlkit's statements too. One
-    that hides behind a comment or another statement is not seen here; then the server's complaint (26000) tells.
+    DEALLOCATE ALL and DISCARD ALL, raw or as psycopg sends it after a rollback, take sqlkit's statements
+    too. One that hides behind a comment or another statement is not seen here; then the server's complaint
+    (26000) tells. The same text under another search path is another statement: one tenant's plan fails, or
+    worse, for the next.
     """
 
-    def __init__(self, memory: Memory, prepare_threshold: int | None) -> None:
+    def __init__(self, memory: Memory, pgconn: PGconn, prepare_threshold: int | None) -> None:
         super().__init__()
         self._memory = memory
+        self._pgconn = pgconn
         self.prepare_threshold = prepare_threshold
+
+    def key(self, query: PostgresQuery) -> Any:  # type: ignore[override]
+        """Return what a prepared statement is known by: its search path too, for a plan is good for one only."""
+        path: object = self._pgconn.parameter_status(b"search_path")  # PostgreSQL 18 reports it
+        if path is None:
+            path = (self._memory.path, self._memory.moves)
+        return (query.query, query.types, path)
 
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Any:
         """Note a statement that has run."""
         self._memory.touched = True
+        if MOVES(query.query):
+            self._memory.moves = next(_MOVES)
         if FORGETS_ALL(query.query):
             self._memory.prepared.clear()
         return super().maybe_add_to_cache(query, prep, name)

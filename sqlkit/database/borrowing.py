@@ -73,6 +73,7 @@ def undress(conn: Pooled, before: Before) -> None:
     """Put psycopg's side of a connection back as it was; nothing is sent."""
     memory = memory_of(conn)
     memory.begins = memory.path = b""
+    memory.moves = 0
     _set_transactions(conn, True, Transaction())
     conn.row_factory = before.row_factory
     conn.cursor_factory = before.cursor_factory
