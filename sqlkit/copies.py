@@ -10,26 +10,20 @@ from __future__ import annotations
 import struct
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from types import NoneType
+from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import psycopg
-from psycopg import pq
+from psycopg import abc, pq
 from psycopg.abc import PQGen
-from psycopg.adapt import PyFormat
+from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import TransactionStatus
-from pydantic import TypeAdapter, ValidationError
 
 from sqlkit.annotations import Affected
 from sqlkit.bulk import chunks_of, lacks, note
-from sqlkit.catalog import JSONS, PgType
-from sqlkit.connection import memory_of
+from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts import Cardinality
+from sqlkit.encoders import CopyFormat
 from sqlkit.errors import ArgumentError, ConnectionBusy, ContractError
 from sqlkit.execution import (
     AsyncExecutor,
@@ -43,12 +37,10 @@ from sqlkit.execution import (
     not_encodable,
     roll_back,
 )
-from sqlkit.parameters import Unfit, check_zone, json_text, plain_value
-from sqlkit.prepared import Connection, Prepared, command, execute, learn_types, prepare, search_path, type_of
+from sqlkit.parameters import Unfit
+from sqlkit.prepared import Connection, Context, Prepared, command, execute, learn_types, prepare, search_path, type_of
 
 __all__ = ["CopyIn", "copy_in", "copy_in_async"]
-
-TEXT_OID, BYTEA_OID = 25, 17
 
 SAVEPOINT = b"sqlkit_copy"
 
@@ -72,38 +64,8 @@ inner join pg_catalog.pg_type as base_type on base_type.oid = target.type_id
 where base_type.typtype <> 'd'
 """
 
-#: What each type takes in binary: the Python types as they are, and what others are converted to.
-BINARY: dict[str, tuple[frozenset[type], Any]] = {
-    "int2": (frozenset({int}), int),
-    "int4": (frozenset({int}), int),
-    "int8": (frozenset({int}), int),
-    "float4": (frozenset({float, int}), float),
-    "float8": (frozenset({float, int}), float),
-    "numeric": (frozenset({Decimal}), Decimal),
-    "bool": (frozenset({bool}), bool),
-    "uuid": (frozenset({UUID}), UUID),
-    "date": (frozenset({date}), date),
-    "time": (frozenset({time}), time),
-    "timestamp": (frozenset({datetime}), datetime),
-    "timestamptz": (frozenset({datetime}), datetime),
-    "interval": (frozenset({timedelta}), timedelta),
-    "bytea": (frozenset({bytes}), bytes),
-    "text": (frozenset({str}), str),
-    "varchar": (frozenset({str}), str),
-    "bpchar": (frozenset({str}), str),
-    "name": (frozenset({str}), str),
-    "citext": (frozenset({str}), str),
-}
-
-#: What says whether it has a zone, which must be looked at value by value.
-ZONED = frozenset({"timestamp", "timestamptz"})
-
-TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
-
 #: What psycopg raises for a value that its type cannot take, before anything is sent.
 WRITING_FAILS = (UnicodeEncodeError, OverflowError, struct.error, psycopg.DataError)
-
-Encode = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
@@ -117,38 +79,10 @@ class CopyIn:
     read: Callable[[Any], Sequence[Any]]
 
 
-@dataclass(slots=True)
-class Format:
-    """How one table's columns go over the wire: psycopg's types for them (None for text), and what encodes values."""
-
-    types: tuple[int, ...] | None
-    encoders: tuple[Encode, ...]
-    pgtypes: tuple[PgType, ...]
-    work: dict[tuple[type, ...], tuple[int, ...]] = field(default_factory=dict)
-
-    def columns_to_encode(self, types: tuple[type, ...]) -> tuple[int, ...]:
-        """Return the columns whose values need encoding in a row of these Python types; remembered by types."""
-        found = self.work.get(types)
-        if found is None:
-            found = self.work[types] = tuple(
-                index
-                for index, (python, pgtype) in enumerate(zip(types, self.pgtypes, strict=True))
-                if not self._goes_as_it_is(python, pgtype)
-            )
-        return found
-
-    def _goes_as_it_is(self, python: type, pgtype: PgType) -> bool:
-        if python is NoneType:
-            return True
-        if self.types is None or pgtype.name in JSONS or pgtype.name in ZONED:
-            return False
-        return python in BINARY["text" if pgtype.kind == "e" else pgtype.name][0]
+NO_FORMAT = CopyFormat(None, (), ())
 
 
-NO_FORMAT = Format(None, (), ())
-
-
-def _learn_format(conn: Connection, copy: CopyIn, path: object) -> PQGen[Format]:
+def _learn_format(conn: Connection, copy: CopyIn, path: object) -> PQGen[CopyFormat]:
     """Ask the catalogue what the columns are; each time, for in binary a type that changed would be misread."""
     memory = memory_of(conn)
     prepared: Prepared | None = memory.prepared.get((CATALOGUE, COLUMNS_QUERY))
@@ -161,85 +95,28 @@ def _learn_format(conn: Connection, copy: CopyIn, path: object) -> PQGen[Format]
         raise ContractError(f"{copy.query.label}: the table {copy.table} has no column {missing[0]!r}")
     oids = tuple([found[column] for column in copy.columns])
     key = (path, copy.table, copy.columns)
-    known: tuple[tuple[int, ...], Format] = memory.batches.get(key, ((), NO_FORMAT))
+    known: tuple[tuple[int, ...], CopyFormat] = memory.batches.get(key, ((), NO_FORMAT))
     form = known[1]
     if known[0] != oids:
         yield from learn_types(conn, memory, list(oids))
-        form = _format(oids, [type_of(memory, oid) for oid in oids])
+        form = CopyFormat.of(oids, [type_of(memory, oid) for oid in oids], transformer_of(conn, memory))
         memory.batches[key] = oids, form
     return form
 
 
-def _format(oids: Sequence[int], pgtypes: list[PgType]) -> Format:
-    if all(_in_binary(pgtype) for pgtype in pgtypes):
-        types = tuple(_wire_type(oid, pgtype) for oid, pgtype in zip(oids, pgtypes, strict=True))
-        return Format(types, tuple(_binary_encoder(pgtype) for pgtype in pgtypes), tuple(pgtypes))
-    return Format(None, tuple(_text_encoder(pgtype) for pgtype in pgtypes), tuple(pgtypes))
+def transformer_of(conn: Connection, memory: Memory) -> abc.Transformer:
+    """Return what writes values for a connection, by the adapters that sqlkit pins."""
+    assert memory.adapters is not None  # noqa: S101 - set by learn_types
+    return Transformer(Context(memory.adapters, conn))
 
 
-def _in_binary(pgtype: PgType) -> bool:
-    return pgtype.kind == "e" or (pgtype.kind == "b" and (pgtype.name in BINARY or pgtype.name in JSONS))
-
-
-def _wire_type(oid: int, pgtype: PgType) -> int:
-    """Return the type whose dumper writes what the column reads: a label and a JSON document are text."""
-    if pgtype.kind == "e" or pgtype.name in TEXTS or pgtype.name == "json":
-        return TEXT_OID
-    return BYTEA_OID if pgtype.name == "jsonb" else oid
-
-
-def _binary_encoder(pgtype: PgType) -> Encode:
-    if pgtype.name in JSONS and pgtype.kind == "b":
-        return _json_encoder(pgtype)
-    exact, target = BINARY["text"] if pgtype.kind == "e" else BINARY[pgtype.name]
-    adapter: TypeAdapter[Any] = TypeAdapter(target)
-    zoned = pgtype.name in ZONED
-
-    def encode(value: Any) -> Any:
-        if type(value) in exact:
-            if zoned:
-                check_zone(value, pgtype)
-            return value
-        if value is None:
-            return None
-        if isinstance(value, Enum):
-            return encode(value.value)
-        try:
-            return encode_exact(adapter.validate_python(value))
-        except ValidationError:
-            raise Unfit(f"a {type(value).__name__} cannot be sent as {pgtype}") from None
-
-    def encode_exact(value: Any) -> Any:
-        if zoned:
-            check_zone(value, pgtype)
-        return value
-
-    return encode
-
-
-def _json_encoder(pgtype: PgType) -> Encode:
-    versioned = pgtype.name == "jsonb"
-
-    def encode(value: Any) -> Any:
-        if value is None:
-            return None
-        text = value if isinstance(value, str) else json_text(value)
-        return b"\x01" + text.encode() if versioned else text
-
-    return encode
-
-
-def _text_encoder(pgtype: PgType) -> Encode:
-    return lambda value: plain_value(value, pgtype)
-
-
-def copy_text(copy: CopyIn, form: Format) -> str:
+def copy_text(copy: CopyIn, form: CopyFormat) -> str:
     """Return the statement with the format that the types allow."""
     text = copy.text.rstrip().removesuffix(";")
     return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
 
 
-def encode_row(copy: CopyIn, form: Format, item: Any, number: int) -> Sequence[Any]:
+def encode_row(copy: CopyIn, form: CopyFormat, item: Any, number: int) -> Sequence[Any]:
     """Encode one item; ArgumentError names it by number, with the column, and never shows the value."""
     values: Sequence[Any] = ()
     try:
@@ -277,7 +154,7 @@ class Frame:
         self.local = local
         self.own = self.savepoint = False
 
-    def start(self, conn: Connection) -> PQGen[Format]:
+    def start(self, conn: Connection) -> PQGen[CopyFormat]:
         """Begin, and learn how the columns go over the wire."""
         local = self.local
         idle = yield from enter(conn, self.copy.query)
@@ -309,10 +186,12 @@ class Frame:
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
 
 
-def unwritable(conn: Connection, copy: CopyIn, form: Format, row: Sequence[Any], number: int) -> ArgumentError | None:
+def unwritable(
+    conn: Connection, copy: CopyIn, form: CopyFormat, row: Sequence[Any], number: int
+) -> ArgumentError | None:
     """Return the error that names the column of a row that psycopg could not write; None if none is to blame."""
     for index, (column, value) in enumerate(zip(copy.columns, row, strict=True)):
-        transformer = psycopg.adapt.Transformer(conn)
+        transformer = Transformer(conn)
         wire = PyFormat.TEXT if form.types is None else PyFormat.BINARY
         if form.types is not None:
             transformer.set_dumper_types([form.types[index]], pq.Format.BINARY)

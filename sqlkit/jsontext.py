@@ -20,7 +20,7 @@ import pydantic_core
 from psycopg.types.json import Json, Jsonb
 from pydantic import BaseModel, TypeAdapter
 
-__all__ = ["Unfit", "json_bytes", "json_text", "named"]
+__all__ = ["Unfit", "document_bytes", "json_bytes", "json_text", "named"]
 
 NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
@@ -40,7 +40,11 @@ def named(cls: type) -> str:
 
 def json_bytes(value: Any, encoding: str) -> bytes:
     """Return a value as JSON in the connection's encoding; what that does not have is escaped."""
-    text = json_text(value)
+    return document_bytes(json_text(value), encoding)
+
+
+def document_bytes(text: str, encoding: str) -> bytes:
+    """Return a JSON text in the connection's encoding."""
     try:
         if encoding == "utf-8":
             return text.encode()

@@ -26,9 +26,9 @@ from psycopg.types.range import Range
 from pydantic import BaseModel
 
 from sqlkit.catalog import JSONS, PgType
-from sqlkit.jsontext import Unfit, json_bytes, json_text, named
+from sqlkit.jsontext import Unfit, document_bytes, json_bytes, named
 
-__all__ = ["DumpTable", "Unfit", "check_moment", "check_zone", "encoding_of", "json_text", "plain_value"]
+__all__ = ["DumpTable", "Unfit", "check_moment", "encoding_of"]
 
 Dump: TypeAlias = Callable[[Any], bytes | None]
 
@@ -76,8 +76,8 @@ class DumpTable(dict[type, Dump]):
         kind, name = self.pgtype.kind, self.pgtype.name
         if kind == "b" and name in JSONS:
             # A str is JSON as it stands: what json.dumps gave, or a document that was read as text.
-            plain = issubclass(cls, str) and not issubclass(cls, Enum)
-            return self._text if plain else lambda value: json_bytes(value, encoding_of(self.transformer))
+            write = document_bytes if issubclass(cls, str) and not issubclass(cls, Enum) else json_bytes
+            return lambda value: write(value, encoding_of(self.transformer))
         if issubclass(cls, Enum):
             return lambda member: self[type(member.value)](member.value)
         if kind == "b" and name == "bytea":
@@ -214,45 +214,3 @@ def check_moment(value: date | time, pgtype: PgType) -> None:
             f"the statement takes a {name[:-2]} with time zone, and this {moment} has none: pass an aware one "
             f"(tzinfo=timezone.utc), or write :name::{name[:-2]}"
         )
-
-
-# Kept until copies.py takes DumpTable.
-
-
-check_zone = check_moment
-
-
-def plain_value(value: Any, pgtype: PgType) -> Any:
-    """Return a value that psycopg can send as this type: enums by value, models as tuples or JSON texts."""
-    if value is None or type(value) in (str, int, float, bool, UUID):
-        return value
-    if isinstance(value, Enum):
-        return plain_value(value.value, pgtype)
-    if pgtype.kind == "b" and pgtype.name in JSONS:
-        return value if isinstance(value, str) else json_text(value)
-    if pgtype.kind == "a" and isinstance(value, list | tuple | set | frozenset):
-        element = pgtype.element or pgtype
-        return [plain_value(item, pgtype if isinstance(item, list) else element) for item in value]
-    if pgtype.kind == "c":
-        return _composite(value, pgtype)
-    if isinstance(value, datetime):
-        check_zone(value, pgtype)
-    if isinstance(value, BaseModel | Mapping) or dataclasses.is_dataclass(value):
-        raise Unfit(f"a {type(value).__name__} cannot be sent as {pgtype}")
-    return value
-
-
-def _composite(value: Any, pgtype: PgType) -> tuple[Any, ...]:
-    names = [name for name, _ in pgtype.fields]
-    if isinstance(value, Mapping):
-        parts = [value.get(name) for name in names]
-    elif isinstance(value, tuple) and not hasattr(value, "_fields"):
-        parts = list(value)
-    else:
-        missing = [name for name in names if not hasattr(value, name)]
-        if missing:
-            raise Unfit(f"a {type(value).__name__} has no {missing[0]!r}, which {pgtype.name} has")
-        parts = [getattr(value, name) for name in names]
-    if len(parts) != len(names):
-        raise Unfit(f"{pgtype.name} has {len(names)} fields, the tuple has {len(parts)}")
-    return tuple(plain_value(part, field) for part, (_, field) in zip(parts, pgtype.fields, strict=True))
