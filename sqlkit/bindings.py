@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -62,9 +62,9 @@ class _Binder:
             raise self.error("copy ... from stdin takes a parameter Iterable[...] with the rows")
         self._check_names(self.contract.parameters, None)
         self._check_choices()
+        self._check_optional()
         if not self.statement.regions and not self.statement.choices:
             return Binding(self.query, values=self._expression(self.statement.variant()))
-        self._check_optional()
         return Binding(self.query, choose=self._choose())
 
     # Which names there are on either side.
@@ -192,7 +192,7 @@ class _Binder:
 
     def _bind_items(self, items: Parameter) -> Binding:
         contract, statement = self.contract, self.statement
-        if get_origin(items.annotation) is AsyncIterable and not contract.asynchronous:
+        if items.only_async and not contract.asynchronous:
             raise self.error(f"{items.name!r} is an AsyncIterable, which needs an asynchronous query")
         self._check_names(contract.parameters, items)
         self._check_choices()

@@ -49,10 +49,17 @@ class Parameter:
 
     @property
     def item(self) -> Any:
-        """The T of ``Iterable[T]`` or ``AsyncIterable[T]``, or None where the parameter is no such thing."""
-        if get_origin(self.annotation) in ITERABLES:
-            return get_args(self.annotation)[0]
-        return None
+        """The T of ``Iterable[T]``, ``AsyncIterable[T]`` or the union of both; None where it is no such thing."""
+        members = get_args(self.annotation) if get_origin(self.annotation) in (Union, UnionType) else [self.annotation]
+        if not all(get_origin(member) in ITERABLES for member in members):
+            return None
+        items = [get_args(member)[0] for member in members]
+        return items[0] if all(item == items[0] for item in items) else None
+
+    @property
+    def only_async(self) -> bool:
+        """Tell whether the items can come asynchronously only."""
+        return get_origin(self.annotation) is collections.abc.AsyncIterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +137,8 @@ def read_contract(
     parameters = list(signature.parameters.values())
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise ContractError(f"{label}: *{parameter.name} is no parameter of a query: name each one")
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise ContractError(f"{label}: {stars}{parameter.name} is no parameter of a query: name each one")
     if len(parameters) < 2:
         raise ContractError(f"{label}: the first parameter behind self is the executor: db: Executor")
     if "return" not in hints:

@@ -33,7 +33,8 @@ def field_names(annotation: Any) -> Collection[str] | None:
 
 
 def _properties(cls: type) -> set[str]:
-    return {name for parent in cls.__mro__ for name, member in vars(parent).items() if isinstance(member, property)}
+    parents = [parent for parent in cls.__mro__ if parent is not BaseModel]
+    return {name for parent in parents for name, member in vars(parent).items() if isinstance(member, property)}
 
 
 def is_mapping(annotation: Any) -> bool:
