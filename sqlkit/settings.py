@@ -13,7 +13,7 @@ import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
@@ -38,7 +38,13 @@ class SecretDsn(str):
         return "SecretDsn('***')"
 
 
-class _Quiet(type(BaseSettings)):  # type: ignore[misc]
+if TYPE_CHECKING:  # type checkers want its name, so that a program's own settings may be a subclass
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseSettings)
+
+
+class _Quiet(ModelMetaclass):
     """Let ``schema`` be a setting: pydantic warns of its old method of that name, in every subclass too."""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -105,7 +111,8 @@ class Settings(BaseSettings, metaclass=_Quiet):
 
     def _build(self, layers: list[Layer]) -> None:
         found = merged(layers)
-        _size_of_pool(found, type(self).model_fields["pool_min_size"].default)
+        fields = type(self).model_fields
+        _size_of_pool(found, fields["pool_min_size"].default, fields["pool_max_size"].default)
         try:
             super().__init__(**{field: value.value for field, value in found.items()})
         except ValidationError as error:
@@ -201,6 +208,9 @@ class Settings(BaseSettings, metaclass=_Quiet):
         return f"postgresql://{who + '@' if who else ''}{authority}/{name}" + (f"?{rest}" if rest else "")
 
 
+Settings.__module__ = "sqlkit"  # not in its body, where pydantic would look for the names of annotations
+
+
 def _authority(host: str | None, port: int | str | None) -> str:
     """Write hosts and ports as a URL has them; empty where they do not fit there (socket directories)."""
     hosts = (host or "").split(",")
@@ -212,7 +222,7 @@ def _authority(host: str | None, port: int | str | None) -> str:
     return ",".join(f"{one}:{port}" if port else one for one, port in zip(names, ports, strict=True))
 
 
-def _size_of_pool(found: Layer, default_min: int) -> None:
+def _size_of_pool(found: Layer, default_min: int, default_max: int) -> None:
     """Turn an overflow into a largest size; a large smallest size raises the default of the largest."""
     smallest = found.get("pool_min_size", Found(default_min, ""))
     overflow = found.pop("pool_max_overflow", None)
@@ -225,7 +235,7 @@ def _size_of_pool(found: Layer, default_min: int) -> None:
         if not str(overflow.value).isdecimal():
             raise ConfigurationError(f"{overflow.place}: an overflow is a whole number, 0 or more")
         found["pool_max_size"] = Found(max(1, int(smallest.value) + int(overflow.value)), overflow.place)
-    elif "pool_max_size" not in found and int(smallest.value) > DEFAULT_MAX_SIZE:
+    elif "pool_max_size" not in found and int(smallest.value) > default_max:
         found["pool_max_size"] = smallest
 
 
