@@ -10,7 +10,7 @@ __all__ = ["SoleilSettings"]
 
 
 class SoleilSettings(Settings):
-    """Settings with soleil's defaults: 20 connections and 40 more at need, 30 s to wait for one, renewed after 30 min."""
+    """Settings with soleil's defaults: 20 connections and 40 more at need, 30 s to wait for one, 30 min of life."""
 
     application_name: str = Field("soleil", max_length=63)
     schema: str | None = Field("soleil")
