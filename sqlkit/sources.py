@@ -83,14 +83,15 @@ def variables(fields: Iterable[str]) -> list[dict[str, str]]:
 def environment(variables_set: Mapping[str, str], fields: Iterable[str], file: str = "") -> list[Layer]:
     """Read layers from environment variables, or from those of the named ``.env`` file.
 
-    An empty variable counts as not set. A ``DATABASE_*`` variable that is no setting is an error; a
-    ``SQLKIT_*`` one where it looks like a slip of the pen, for sqlkit's tools have variables of their own.
+    An empty variable counts as not set. A ``DATABASE_*`` variable that is no setting is an error, unless it is
+    the URL of another database (``DATABASE_REPLICA_URL``); a ``SQLKIT_*`` one where it looks like a slip of
+    the pen, for sqlkit's tools have variables of their own.
     """
     families = variables(fields)
     prefix = f"{file}: " if file else ""
     known = [name for family in families for name in family]
     for name in variables_set:
-        if name not in known and name.startswith(("DATABASE_", "SQLKIT_")):
+        if name not in known and name.startswith(("DATABASE_", "SQLKIT_")) and "URL" not in name.split("_"):
             close = difflib.get_close_matches(name, known, 1, 0.85 if name.startswith("SQLKIT_") else 0.6)
             if close or name.startswith("DATABASE_"):
                 raise ConfigurationError(f"{prefix}{name}: no such setting{_suggestion(close)}")
@@ -162,14 +163,12 @@ def merged(layers: Iterable[Layer]) -> Layer:
     it complete it, and contradict it only where both stand in one layer.
     """
     values: Layer = {}
-    for layer in layers:
+    for layer in _from_the_last_url(list(layers)):
         parts = dict(layer)
         if ssl := parts.pop("ssl", None):
             text = str(ssl.value).lower()
             _agree(parts, "sslmode", Found(SSL.get(text, text), ssl.place))
         if (url := parts.pop("url", None)) and url.value is not None:
-            for part in PARTS:
-                values.pop(part, None)
             for field, value in parsed(_revealed(url.value), url.place).items():
                 _agree(parts, field, Found(value, url.place))
         if "pool_max_size" in parts or "pool_max_overflow" in parts:
@@ -177,6 +176,19 @@ def merged(layers: Iterable[Layer]) -> Layer:
             values.pop("pool_max_overflow", None)
         values.update(parts)
     return values
+
+
+def _from_the_last_url(layers: list[Layer]) -> list[Layer]:
+    """Take the parts of a database out of the layers below the last URL, where they may even contradict each other."""
+    last = max((number for number, layer in enumerate(layers) if _names_all(layer)), default=0)
+    return [
+        {field: found for field, found in layer.items() if field not in (*PARTS, "url")} if number < last else layer
+        for number, layer in enumerate(layers)
+    ]
+
+
+def _names_all(layer: Layer) -> bool:
+    return "url" in layer and layer["url"].value is not None
 
 
 def parsed(url: str, place: str) -> dict[str, Any]:

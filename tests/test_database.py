@@ -6,12 +6,13 @@ import logging
 import os
 import pickle
 import re
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +21,14 @@ import psycopg_pool
 import pytest
 from psycopg import errors as e
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg_pool import PoolClosed
 
-from sqlkit import Executor, Rows, load
+from sqlkit import Executor, Lender, Rows, load
 from sqlkit.connection import memory_of
-from sqlkit.database import Database, sync_pool
+from sqlkit.database import Database, borrowing, sync_pool
 from sqlkit.database.options import begins_with, narrowed
 from sqlkit.errors import ArgumentError, ConfigurationError, PoolExhausted
 from sqlkit.testing import TestServer
@@ -115,6 +117,15 @@ def test_unreachable_server_is_a_clear_error() -> None:
     assert time.monotonic() - started < 5
     assert isinstance(caught.value.__cause__, psycopg.OperationalError)
     assert "s3cr3t" not in str(caught.value) + str(caught.value.__cause__)
+
+
+def test_second_host_is_tried(module_dsn: str) -> None:
+    """A DSN with several hosts connects to one that answers."""
+    address = conninfo_to_dict(module_dsn)
+    port = address.get("port", 5432)
+    address |= {"host": f"/nowhere,{address.get('host', '127.0.0.1')}", "port": f"{port},{port}"}
+    with Database.connect(make_conninfo(**address)) as db:
+        assert db.health().healthy
 
 
 def test_missing_database_is_a_clear_error(server: TestServer) -> None:
@@ -254,6 +265,19 @@ def test_block_rolls_back_on_keyboard_interrupt(db: Database) -> None:
         raise KeyboardInterrupt
     with db.connection() as conn:
         assert one(conn, "select min(amount) from accounts") == 100
+
+
+def test_interrupted_statement_gives_the_connection_back(db: Database) -> None:
+    """Ctrl-C in the middle of a statement cancels it, and the connection is good again."""
+    timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), db.connection() as conn:  # noqa: PT012
+        timer.start()
+        conn.execute("select pg_sleep(20)")
+    assert time.monotonic() - started < 10
+    assert db.status().checked_out == 0
+    with db.connection() as conn:
+        assert one(conn, "select 1") == 1
 
 
 def test_failed_transaction_is_rolled_back_with_a_warning(db: Database, caplog: pytest.LogCaptureFixture) -> None:
@@ -562,6 +586,24 @@ def test_open_stream_is_closed_at_the_end_of_a_block(db: Database, ends: str) ->
     assert stream.closed
 
 
+@pytest.mark.parametrize("ends", ["well", "badly"])
+def test_connection_that_cannot_be_put_back_is_replaced(
+    module_dsn: str, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    """A reset that fails is no reason to keep the session, nor to lose what was committed."""
+    for module in (borrowing, sync_pool):
+        monkeypatch.setattr(module, "RESET", b"select 1 / 0")
+    with Database.connect(module_dsn, pool_max_size=1) as db:
+        with suppress(ZeroDivisionError), db.connection() as conn:
+            pid = conn.info.backend_pid
+            conn.execute("update accounts set amount = amount where account_id = 1")
+            if ends == "badly":
+                raise ZeroDivisionError
+        assert db.status().checked_out == 0
+        with db.connection() as conn:
+            assert conn.info.backend_pid != pid
+
+
 def test_with_conn_does_not_close_a_lent_connection(db: Database) -> None:
     """Psycopg's `with conn` inside a block commits, and leaves the connection to the pool."""
     with db.connection() as conn:
@@ -684,6 +726,12 @@ def test_behind_a_pooler_nothing_is_set_in_the_session(module_dsn: str) -> None:
             assert one(conn, "show statement_timeout") == "7s"
         assert db.local is not None
         assert db.local.path == '"one", extensions'
+
+
+def test_database_and_views_are_lenders(db: Database) -> None:
+    """What a query takes is what these are, as type checkers see it too."""
+    lenders: list[Lender] = [db, db.bound(schema="one")]
+    assert all(lender.lend for lender in lenders)
 
 
 def test_no_settings_are_no_statement() -> None:
@@ -965,8 +1013,6 @@ def test_waiting_for_another_is_no_deadlock(module_dsn: str) -> None:
 
 def test_interrupted_wait_loses_nothing(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt in the queue leaves no ghost to which a connection would be given."""
-    import signal
-
     lent = [db.lend("one"), db.lend("two"), db.lend("three")]
     lent_by_another = {id(conn): ("x", -1, 0.0, conn) for conn in lent}
     db._pool.holders.lent.update(lent_by_another)

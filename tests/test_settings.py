@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ QUOTED = "s3cr3t%2Fp%40ss"
 
 
 @pytest.fixture(autouse=True)
-def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run in an empty folder, without the settings of whoever runs the tests."""
     import os
 
@@ -308,9 +307,12 @@ def test_errors_name_the_variable(monkeypatch: pytest.MonkeyPatch, variable: str
         Settings(name="d")
 
 
-def test_variables_of_the_tools_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLKIT_TEST_DSN and its like are no settings, and no mistake."""
-    monkeypatch.setenv("SQLKIT_TEST_DSN", "x")
+@pytest.mark.parametrize(
+    "name", ["SQLKIT_TEST_DSN", "DATABASE_REPLICA_URL", "DATABASE_URL_UNPOOLED", "POSTGRES_INITDB_ARGS"]
+)
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """What belongs to the tools, to another database or to a container's server is no setting, and no mistake."""
+    monkeypatch.setenv(name, "x")
     assert Settings(name="d").name == "d"
 
 
@@ -320,6 +322,13 @@ def test_contradictions_in_one_source_are_named(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("DATABASE_PASSWORD", "other")
     with pytest.raises(ConfigurationError, match="DATABASE_PASSWORD and DATABASE_URL contradict each other: password"):
         Settings()
+
+
+def test_argument_ends_contradictions_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a URL is passed, it does not matter what weaker sources say of the database."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    monkeypatch.setenv("DATABASE_USER", "other")
+    assert Settings(url="postgresql://me@here/shop").dsn() == "postgresql://me@here/shop"
 
 
 def test_missing_named_file_is_an_error() -> None:

@@ -91,6 +91,8 @@ class AsyncView:
     It lends to queries (it is an ``AsyncLender``) and gives connections to raw SQL. It holds nothing itself.
     """
 
+    __module__ = "sqlkit.database"
+
     def __init__(self, pool: AsyncPool, local: Local | None) -> None:
         self._pool = pool
         self._begins = begins_with(local)
@@ -185,6 +187,8 @@ class Opening(AbstractAsyncContextManager[D], Awaitable[D]):
 
 class AsyncDatabase(AsyncView):
     """A PostgreSQL database, with a pool of connections for tasks; made by ``connect`` or ``embedded``."""
+
+    __module__ = "sqlkit"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(AsyncPool(settings), default_local(settings))

@@ -89,6 +89,8 @@ class View:
     It lends to queries (it is a ``Lender``) and gives connections to raw SQL. It holds nothing by itself.
     """
 
+    __module__ = "sqlkit.database"
+
     def __init__(self, pool: Pool, local: Local | None) -> None:
         self._pool = pool
         self._begins = begins_with(local)
@@ -166,6 +168,8 @@ class View:
 
 class Database(View):
     """A PostgreSQL database, with a pool of connections for threads; made by ``connect`` or ``embedded``."""
+
+    __module__ = "sqlkit"
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(Pool(settings), default_local(settings))
