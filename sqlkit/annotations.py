@@ -52,6 +52,9 @@ One: TypeAlias = Annotated[T, OneMarker()]
 class RangeOf:
     """Lets pydantic take psycopg's ``Range[T]`` and check its bounds as T."""
 
+    def __repr__(self) -> str:
+        return "PgRange"
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Take a Range whose bounds are each None or a T."""
         bound = _bound_schema(source, handler)
@@ -71,6 +74,9 @@ class RangeOf:
 
 class MultirangeOf:
     """Lets pydantic take psycopg's ``Multirange[T]`` and check its bounds as T."""
+
+    def __repr__(self) -> str:
+        return "PgMultirange"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Take a Multirange of ranges, each checked as ``PgRange[T]`` is."""
