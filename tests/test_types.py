@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -20,7 +22,7 @@ from psycopg.types.range import Range
 from pydantic import BaseModel, Field, NonNegativeInt
 
 import sqlkit
-from sqlkit import Affected, Executor, PgMultirange, PgRange
+from sqlkit import Affected, ArgumentError, Executor, PgMultirange, PgRange
 from sqlkit.shapes import describe_type
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests.fetching import both, fetch, refused
@@ -444,3 +446,191 @@ def test_ten_megabytes_come_back(
     assert queries.put(db, v=sent) == (sent,)
     queries.copy_in(db, [Item(sent)])
     assert queries.get_all(db) == [(sent,), (sent,)]
+
+
+# What a value becomes besides.
+
+
+@pytest.mark.parametrize(
+    ("sql", "annotation"),
+    [
+        ("select 'infinity'::timestamptz as which", datetime),
+        ("select '-infinity'::timestamp as which", datetime),
+        ("select '0044-03-15 BC'::timestamp as which", datetime),
+        ("select '0044-03-15 BC'::timestamptz as which", datetime),
+        ("select 'infinity'::date as which", date),
+        ("select '0044-03-15 BC'::date as which", date),
+        ("select '10000-01-01'::date as which", date),
+        ("select '24:00'::time as which", time),
+        ("select '24:00+00'::timetz as which", time),
+        ("select '1000000000 days'::interval as which", timedelta),
+        ("select array['infinity'::date] as which", list[date]),
+        ("select '[2026-01-01,infinity)'::daterange as which", PgRange[date]),
+        ("select 'nan'::numeric as which", Decimal),
+        ("select '{1,nan}'::numeric[] as which", list[Decimal]),
+        ("select 'nan'::numeric as which", Annotated[Decimal, Field(ge=0)]),
+        ("select 'nan'::float8 as which", Annotated[float, Field(allow_inf_nan=False)]),
+        ("select 'so so'::mood as which", Literal["happy"]),
+        ("select 'so so'::mood as which", Colour),
+        ("select array['so so']::mood[] as which", list[Colour]),
+        ("select 5 as which", Level),
+        ("select array[1, null] as which", list[int]),
+        ("select '{{1},{2}}'::int[] as which", list[int]),
+        ("select row(1, null)::pair as which", PairClass),
+        ("select 'x' as which", int),
+        ("select 1 as which", str),
+        ("select 1.5 as which", int),
+        ("select int4range(1, 2) as which", int),
+        ("select 1 as which", PgRange[int]),
+        ("select '[1.5,2)'::numrange as which", PgRange[int]),
+        ("select 1 as which", PgMultirange[int]),
+    ],
+)
+@pytest.mark.parametrize("beside", ["", ", '5'::money as money"], ids=["binary", "text"])
+def test_what_python_cannot_hold_is_a_row_error(
+    db: psycopg.Connection[Any], sql: str, annotation: Any, beside: str
+) -> None:
+    """A value that the annotation cannot hold is a RowError that names place and column and shows no value."""
+    wanted = tuple[annotation, str] if beside else tuple[annotation]
+    error = refused(db, wanted, sql + beside)
+    assert error.column == "which"
+    assert str(error).startswith("<sql>:1: <sql>: column 'which': ")
+    assert not any(part in str(error) for part in ("infinity'", "0044", "24:00", "2026", "1000000000", "so so", "nan"))
+
+
+def test_an_infinite_interval_is_a_row_error(db: psycopg.Connection[Any], server: TestServer) -> None:
+    """PostgreSQL 17 and later have intervals without end, which timedelta has not."""
+    if server.version < 170000:
+        pytest.skip("intervals have been infinite since PostgreSQL 17")
+    assert refused(db, timedelta, "select 'infinity'::interval as which").column == "which"
+
+
+@pytest.mark.parametrize(
+    ("sql", "annotation", "value"),
+    [
+        ("select 'nan'::numeric", Annotated[Decimal, Field(allow_inf_nan=True)], Decimal("nan")),
+        ("select '1 mon'::interval", timedelta, timedelta(days=30)),
+        ("select 'x'", str, "x"),
+        ("select null", str | None, None),
+        ("select row(1, 'x'::text)", tuple[int, str], (1, "x")),
+        ("select '1 2'::int2vector", str, "1 2"),
+        ("select '10:00'::time", str | time, time(10)),
+        ("select 1", int | str, 1),
+        ("select 1", float, 1.0),
+        ("select 1", Decimal, Decimal(1)),
+        ("select 1", bool, True),
+        ("select 1.0", int, 1),
+        ("select '2026-01-01'::date", datetime, datetime(2026, 1, 1)),
+        ("select '0123456789abcdef0123456789abcdef'", UUID, UUID("0123456789abcdef0123456789abcdef")),
+        ("select '{{1,2},{3,4}}'::int[]", list[Any], [[1, 2], [3, 4]]),
+        ("select '[5:6]={1,2}'::int[]", list[int], [1, 2]),
+        ("select array[1, 2]", tuple[int, ...], (1, 2)),
+        ("select array[1, 1]", set[int], {1}),
+        ("select array[1, 1]", frozenset[int], frozenset({1})),
+        ("select pg_notify('nobody', '')", str, ""),
+        ("select row(1, 2, '2026-01-01 00:00Z')::with_money", dict[str, Any], None),
+    ],
+)
+def test_a_value_is_read_as_annotated(db: psycopg.Connection[Any], sql: str, annotation: Any, value: Any) -> None:
+    """A value becomes what its annotation says, where pydantic has a way from one to the other."""
+    (found,) = both(db, annotation, sql, value=True)
+    if value is None and "with_money" in sql:
+        assert (found["number"], found["amount"], type(found["at"])) == (1, "$2.00", datetime)
+    else:
+        assert equal(found, value) or str(found) == str(value) == "NaN"
+
+
+def test_a_moment_keeps_its_instant_in_any_session_time_zone(server: TestServer) -> None:
+    """An aware datetime comes back as the same instant, in the session's time zone."""
+    with psycopg.connect(server.dsn) as conn:
+        conn.execute("set local timezone = 'America/St_Johns'")
+        for sent in (datetime(2026, 7, 1, 12, tzinfo=PLUS_TWO), datetime(2026, 11, 1, 5, 30, tzinfo=UTC)):
+            (found,) = both(conn, datetime, "select :sent::timestamptz", sent=sent)
+            assert found == sent
+            assert found.utcoffset() in (timedelta(hours=-2.5), timedelta(hours=-3.5))
+
+
+@pytest.mark.parametrize("style", ["postgres", "postgres_verbose", "sql_standard", "iso_8601"])
+def test_an_interval_goes_whatever_the_style_of_the_session(server: TestServer, style: str) -> None:
+    """IntervalStyle and DateStyle change nothing of what goes and comes in binary."""
+    sent = timedelta(days=-3, hours=5, microseconds=7)
+    with psycopg.connect(server.dsn) as conn:
+        conn.execute(f"set local intervalstyle = {style}")
+        conn.execute("set local datestyle = 'SQL, DMY'")
+        assert both(conn, timedelta, "select :sent::interval", sent=sent) == [sent]
+        assert both(conn, date, "select :sent::date", sent=date(2026, 2, 1)) == [date(2026, 2, 1)]
+        moment = datetime(2026, 2, 1, 10, 30, tzinfo=UTC)
+        assert both(conn, datetime, "select :sent::timestamptz", sent=moment) == [moment]
+
+
+def test_a_void_function_returns_nothing(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    """A query that is annotated with None runs a function that returns void."""
+
+    class Functions(Protocol):
+        def run_nothing(self, db: Executor, *, number: int) -> None: ...
+
+    db.execute("create function nothing(number int) returns void language plpgsql as 'begin end'")
+    path = tmp_path / "functions.sql"
+    path.write_text("-- name: run_nothing\nselect nothing(:number);\n")
+    functions: Functions = sqlkit.load(Functions, path)
+    assert functions.run_nothing(db, number=1) is None  # type: ignore[func-returns-value]
+    assert fetch(db, str, "select nothing(1)") == [""]
+
+
+def test_xml_comes_back(db: psycopg.Connection[Any]) -> None:
+    """An xml column is its text, alone and in an array."""
+    try:
+        db.execute("select '<a/>'::xml")
+    except psycopg.errors.FeatureNotSupported:
+        pytest.skip("this PostgreSQL was built without libxml")
+    assert both(db, str, "select :sent::xml", sent="<a>é</a>") == ["<a>é</a>"]
+    assert both(db, list[str], "select array['<a/>'::xml]", value=True) == [["<a/>"]]
+
+
+def test_other_client_encodings_carry_text_and_json(server: TestServer) -> None:
+    """In a client encoding other than UTF-8, text and documents come back equal, and what it has not is refused."""
+    with psycopg.connect(server.dsn, client_encoding="latin1") as conn:
+        assert both(conn, str, "select :sent::text", sent="é") == ["é"]
+        assert both(conn, dict[str, str], "select :sent::jsonb", value=True, sent={"é": "é"}) == [{"é": "é"}]
+        assert both(conn, dict[str, str], "select :sent::json", value=True, sent={"é": "\n"}) == [{"é": "\n"}]
+        assert both(conn, int, "select length(:sent::jsonb ->> 'a')", sent={"a": "\U0001f3b5"}) == [1]
+        with pytest.raises(ArgumentError, match="parameter 'sent'"):
+            fetch(conn, str, "select :sent::text", sent="\U0001f3b5")
+
+
+GLOBAL_ADAPTERS = """
+import sys
+from decimal import Decimal
+from datetime import date
+import psycopg
+from psycopg.adapt import Loader
+from psycopg.pq import Format
+from psycopg.types.numeric import FloatLoader
+from psycopg.types.string import TextLoader
+from psycopg.types.json import set_json_loads
+import sqlkit
+
+class Zero(Loader):
+    format = Format.BINARY
+
+    def load(self, data):
+        return 0.0
+
+psycopg.adapters.register_loader("numeric", FloatLoader)
+psycopg.adapters.register_loader("numeric", Zero)
+psycopg.adapters.register_loader("date", TextLoader)
+set_json_loads(lambda text: "changed")
+with psycopg.connect(sys.argv[1]) as conn:
+    conn.adapters.register_loader("int4", TextLoader)
+    sql = "select 1.10 as price, '2026-01-01'::date as day, '{\\"a\\": 1.5}'::jsonb as document, 1 as number"
+    print(sqlkit.fetch_one(conn, tuple[Decimal, date, dict[str, float], int], sql))
+"""
+
+
+def test_global_adapters_change_nothing(server: TestServer) -> None:
+    """What a program registers with psycopg globally, or on the connection, does not change what sqlkit loads."""
+    ran = subprocess.run(
+        [sys.executable, "-c", GLOBAL_ADAPTERS, server.dsn], capture_output=True, text=True, check=False
+    )
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert ran.stdout == "(Decimal('1.10'), datetime.date(2026, 1, 1), {'a': 1.5}, 1)\n"
