@@ -23,6 +23,7 @@ from sqlkit import Affected, AsyncExecutor, AsyncRows, Executor, Rows, load
 from sqlkit.database import AsyncDatabase, Database
 from sqlkit.embedded import Embedded
 from sqlkit.errors import PoolExhausted
+from sqlkit.testing import TestServer
 
 THREADS = 16
 TASKS = 200
@@ -30,11 +31,20 @@ BACK_WITHIN = 5.0  # seconds from the server's return to the pool's
 POOL = {"pool_max_size": 8, "pool_timeout": 3, "connect_timeout": 3}
 
 
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that only waits for its parent to notice does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Killable:
     """A server of its own that can be killed and brought back, and what it did to its clients."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bindir: Path | None) -> None:
         self.folder = folder
+        self.bindir = bindir
         self.server = self.start()
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             conn.execute("create table accounts (account_id int primary key, amount bigint)")
@@ -42,7 +52,7 @@ class Killable:
             conn.execute("insert into accounts select n, 100 from generate_series(1, 8) as n")
 
     def start(self) -> Embedded:
-        return Embedded.start(self.folder, durable=True, restart=False)
+        return Embedded.start(self.folder, bindir=self.bindir, durable=True, restart=False)
 
     @property
     def dsn(self) -> str:
@@ -53,9 +63,12 @@ class Killable:
         postmaster = self.server.pid
         assert postmaster is not None
         children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
-        for pid in [postmaster, *map(int, children)]:
+        pids = [postmaster, *map(int, children)]
+        for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        while any(map(is_alive, pids)):  # a start that finds one alive would join a dying server
+            time.sleep(0.002)
 
     def come_back(self) -> float:
         """Start the server again and return when it was there."""
@@ -105,11 +118,11 @@ class Killable:
 
 
 @pytest.fixture(scope="module")
-def killable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killable]:
+def killable(tmp_path_factory: pytest.TempPathFactory, server: TestServer) -> Iterator[Killable]:
     """Give a server that belongs to these tests alone."""
     if not Path("/proc/self/task").exists():
         pytest.skip("finds the server's processes in /proc")
-    killable = Killable(tmp_path_factory.mktemp("pg"))
+    killable = Killable(tmp_path_factory.mktemp("pg"), server.bindir)
     yield killable
     killable.server.stop()
 
