@@ -25,6 +25,7 @@ from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 from pydantic import BaseModel
 
+from sqlkit.annotations import Unset
 from sqlkit.catalog import JSONS, PgType
 from sqlkit.jsontext import Unfit, document_bytes, json_bytes, named
 
@@ -40,6 +41,10 @@ def encoding_of(transformer: Transformer) -> str:
     """Return the connection's encoding, as Python names it."""
     encoding: str = transformer.encoding
     return encoding
+
+
+def _refuse_unset(_: Any) -> bytes | None:
+    raise Unfit("it is UNSET, and stands in a line that is not optional: pass a value, or None for NULL")
 
 
 class DumpTable(dict[type, Dump]):
@@ -59,6 +64,7 @@ class DumpTable(dict[type, Dump]):
         self.format = Format.BINARY if binary else Format.TEXT
         self._parts: list[DumpTable] | None = None
         self[NoneType] = lambda _: None
+        self[Unset] = _refuse_unset
 
     def __missing__(self, cls: type) -> Dump:
         dump = self[cls] = self._choose(cls)
