@@ -191,10 +191,24 @@ def _annotation_of(info: FieldInfo) -> Any:
 
 
 def _typed_dict_fields(annotation: Any, cls: Any) -> dict[str, RowField]:
+    required = _required_keys(cls)
     return {
-        name: _field(name, FieldInfo.from_annotation(hint), hint, name in cls.__required_keys__)
+        name: _field(name, FieldInfo.from_annotation(hint), hint, name in required)
         for name, hint in _hints(annotation, cls).items()
     }
+
+
+def _required_keys(cls: Any) -> frozenset[str]:
+    """Return a TypedDict's required keys; Python itself does not see what annotations say that are still text."""
+    required = set(cls.__required_keys__)
+    for name, hint in typing_extensions.get_type_hints(cls, include_extras=True).items():
+        while get_origin(hint) in (*QUALIFIERS, Annotated):
+            if get_origin(hint) is typing_extensions.Required:
+                required.add(name)
+            elif get_origin(hint) is typing_extensions.NotRequired:
+                required.discard(name)
+            hint = get_args(hint)[0]
+    return frozenset(required)
 
 
 def _named_tuple_fields(annotation: Any, cls: Any) -> dict[str, RowField]:
@@ -240,6 +254,8 @@ def _unqualified(hint: Any) -> Any:
         return hint.type
     if get_origin(hint) in QUALIFIERS:
         return _unqualified(get_args(hint)[0])
+    if get_origin(hint) is Annotated and get_origin(hint.__origin__) in QUALIFIERS:
+        return Annotated[(_unqualified(hint.__origin__), *hint.__metadata__)]
     return hint
 
 
@@ -287,8 +303,11 @@ def validatable(annotation: Any, _around: tuple[Any, ...] = ()) -> Any:
     cls = get_origin(annotation) or annotation
     if is_typeddict(cls) and type(cls).__module__ == "typing" and cls not in _around:
         return _retyped(annotation, cls, (*_around, cls))
+    if get_origin(annotation) is Annotated:
+        inner = validatable(annotation.__origin__, _around)
+        return annotation if inner is annotation.__origin__ else Annotated[(inner, *annotation.__metadata__)]
     parts = get_args(annotation)
-    changed = tuple(part if isinstance(part, FieldInfo) else validatable(part, _around) for part in parts)
+    changed = tuple(validatable(part, _around) for part in parts)
     if all(new is old for new, old in zip(changed, parts, strict=True)):
         return annotation
     if get_origin(annotation) is UnionType:
@@ -297,8 +316,9 @@ def validatable(annotation: Any, _around: tuple[Any, ...] = ()) -> Any:
 
 
 def _retyped(annotation: Any, cls: Any, around: tuple[Any, ...]) -> Any:
+    required = _required_keys(cls)
     hints = {
-        name: hint if name in cls.__required_keys__ else typing_extensions.NotRequired[hint]
+        name: hint if name in required else typing_extensions.NotRequired[hint]
         for name, hint in ((name, validatable(hint, around)) for name, hint in _hints(annotation, cls).items())
     }
     make: Any = typing_extensions.TypedDict

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from types import MappingProxyType
 from typing import Any, Generic, get_origin
 
@@ -45,7 +46,7 @@ HARMLESS = frozenset({"type", "ref", "metadata", "serialization", "microseconds_
 HARMLESS_CLASS = frozenset(
     {"cls", "config", "schema", "fields", "frozen", "slots", "generic_origin", "computed_fields"}
 )
-HARMLESS_CLASS_IF_FALSE = frozenset({"custom_init", "root_model", "post_init", "strict", "total"})
+HARMLESS_CLASS_IF_FALSE = frozenset({"custom_init", "root_model", "post_init", "strict", "total", "collect_init_only"})
 HARMLESS_FIELDS = frozenset({"fields", "model_name", "dataclass_name", "computed_fields"})
 HARMLESS_CONFIG = frozenset(
     {
@@ -144,7 +145,8 @@ def _is_exact(kind: str, pgtype: PgType) -> bool:
 def _label_step(schema: Schema) -> Step | None:
     """Return the step from a label to a member, where every member's value is a str: pydantic converts others."""
     if schema["type"] == "enum":
-        if not _only(schema, {"cls", "members", "sub_type"}):
+        own = schema["cls"]._missing_.__func__ is not Enum._missing_.__func__  # it makes members of other values
+        if own or not _only(schema, {"cls", "members", "sub_type"}):
             return None
         members = {member.value: member for member in schema["members"] if type(member.value) is str}
         return Step(convert=_by_value(members)) if len(members) == len(schema["members"]) else None
