@@ -202,13 +202,19 @@ def _required_keys(cls: Any) -> frozenset[str]:
     """Return a TypedDict's required keys; Python itself does not see what annotations say that are still text."""
     required = set(cls.__required_keys__)
     for name, hint in typing_extensions.get_type_hints(cls, include_extras=True).items():
-        while get_origin(hint) in (*QUALIFIERS, Annotated):
-            if get_origin(hint) is typing_extensions.Required:
-                required.add(name)
-            elif get_origin(hint) is typing_extensions.NotRequired:
-                required.discard(name)
-            hint = get_args(hint)[0]
+        said = _said_of_field(hint)
+        if typing_extensions.Required in said:
+            required.add(name)
+        elif typing_extensions.NotRequired in said:
+            required.discard(name)
     return frozenset(required)
+
+
+def _said_of_field(hint: Any) -> list[Any]:
+    origin: Any = get_origin(hint)
+    if origin is Annotated or origin in QUALIFIERS:
+        return [origin, *_said_of_field(get_args(hint)[0])]
+    return []
 
 
 def _named_tuple_fields(annotation: Any, cls: Any) -> dict[str, RowField]:

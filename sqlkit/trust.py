@@ -145,8 +145,9 @@ def _is_exact(kind: str, pgtype: PgType) -> bool:
 def _label_step(schema: Schema) -> Step | None:
     """Return the step from a label to a member, where every member's value is a str: pydantic converts others."""
     if schema["type"] == "enum":
-        own = schema["cls"]._missing_.__func__ is not Enum._missing_.__func__  # it makes members of other values
-        if own or not _only(schema, {"cls", "members", "sub_type"}):
+        cls: Any = schema["cls"]
+        makes_members = cls._missing_.__func__ is not vars(Enum)["_missing_"].__func__  # of other values
+        if makes_members or not _only(schema, {"cls", "members", "sub_type"}):
             return None
         members = {member.value: member for member in schema["members"] if type(member.value) is str}
         return Step(convert=_by_value(members)) if len(members) == len(schema["members"]) else None
