@@ -1,0 +1,133 @@
+"""The garbage collector during large batches: paused, restored once, and left off where it was off."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from pydantic import BaseModel, model_validator
+
+from sqlkit import RowError
+from sqlkit.collector import paused_collector
+from sqlkit.testing import TestServer
+from tests.fetching import fetch
+
+
+@pytest.fixture(autouse=True)
+def enabled() -> Iterator[None]:
+    """Let each test begin and end with the collector on."""
+    gc.enable()
+    yield
+    gc.enable()
+
+
+def test_it_is_off_inside_and_on_again_after() -> None:
+    """The block runs without the collector."""
+    with paused_collector():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_is_on_again_after_an_error() -> None:
+    """An error in the block restores it."""
+    with pytest.raises(ZeroDivisionError), paused_collector():
+        raise ZeroDivisionError
+    assert gc.isenabled()
+
+
+def test_a_block_inside_another_does_not_restore_it_too_early() -> None:
+    """Only the outermost block restores."""
+    with paused_collector():
+        with paused_collector():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_it_stays_off_where_it_was_off() -> None:
+    """A program that runs without the collector keeps running without it."""
+    gc.disable()
+    with paused_collector():
+        assert not gc.isenabled()
+    assert not gc.isenabled()
+
+
+def test_overlapping_threads_restore_it_once() -> None:
+    """While any thread is inside it stays off; when the last leaves it is on, in whatever order they leave."""
+    inside = [threading.Event(), threading.Event()]
+    leave = [threading.Event(), threading.Event()]
+
+    def hold(number: int) -> None:
+        with paused_collector():
+            inside[number].set()
+            leave[number].wait(10)
+
+    threads = [threading.Thread(target=hold, args=[number]) for number in (0, 1)]
+    for thread, event in zip(threads, inside, strict=True):
+        thread.start()
+        assert event.wait(10)
+    for number in (0, 1):
+        assert not gc.isenabled()
+        leave[number].set()
+        threads[number].join(10)
+    assert gc.isenabled()
+
+
+def test_many_threads_leave_it_as_it_was() -> None:
+    """Thousands of overlapping pauses end with the collector as it was."""
+
+    def pause_often() -> None:
+        for _ in range(5_000):
+            with paused_collector():
+                pass
+
+    for state in (gc.enable, gc.disable):
+        state()
+        before = gc.isenabled()
+        threads = [threading.Thread(target=pause_often) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert gc.isenabled() is before
+
+
+class Row(BaseModel):
+    number: int
+    word: str
+
+
+class Watching(Row):
+    @model_validator(mode="after")
+    def watch(self) -> Watching:
+        """See whether the collector is on."""
+        assert not gc.isenabled()
+        return self
+
+
+SQL = "select n as number, nullif(n, {bad})::text as word from generate_series(1, 1000) as n"
+
+
+@pytest.mark.parametrize("annotation", [Row, Watching])
+@pytest.mark.parametrize("bad", [0, 999])
+def test_a_large_batch_restores_it(server: TestServer, annotation: Any, bad: int) -> None:
+    """After a large batch, good or bad and on either path, the collector is on; while it is made, it is off."""
+    with psycopg.connect(server.dsn) as conn:
+        if bad:
+            with pytest.raises(RowError):
+                fetch(conn, annotation, SQL.format(bad=bad))
+        else:
+            assert len(fetch(conn, annotation, SQL.format(bad=bad))) == 1000
+    assert gc.isenabled()
+
+
+def test_it_stays_off_after_a_batch_where_it_was_off(server: TestServer) -> None:
+    """A batch does not turn on what the program turned off."""
+    gc.disable()
+    with psycopg.connect(server.dsn) as conn:
+        fetch(conn, Row, SQL.format(bad=0))
+    assert not gc.isenabled()
