@@ -60,21 +60,32 @@ class LexerError(ValueError):
         self.reason = reason
 
 
+def _all(pattern: str, times: str = "*") -> str:
+    """Return what matches ``pattern`` as often as it can and never gives one back.
+
+    For more than one character ``(?:...)*+`` would say so, but Python before 3.11.5 misreads it (gh-106052).
+    """
+    return f"(?>(?:{pattern}){times})"
+
+
 # PostgreSQL's scanner works on bytes: every byte of a non-ASCII character may stand in an identifier.
 _START = r"A-Za-z_\x80-\U0010ffff"
 _NAME = rf"[{_START}][0-9{_START}]*+"
-_DIGITS = r"[0-9](?:_?[0-9])*+"
+_DIGITS = "[0-9]" + _all("_?[0-9]")
+_FRACTION = r"\.(?!\.)" + _all(_DIGITS, "?")  # 1..10 is an integer, two dots and an integer: scan.l's numericfail
+_EXPONENT = f"[eE][-+]?{_DIGITS}"
 _NUMBER = (
-    r"0[xX](?:_?[0-9A-Fa-f])++|0[oO](?:_?[0-7])++|0[bB](?:_?[01])++"
-    # 1..10 is an integer, two dots and an integer: scan.l's numericfail.
-    rf"|(?:{_DIGITS}(?:\.(?!\.)(?:{_DIGITS})?+)?+|\.{_DIGITS})(?:[eE][-+]?{_DIGITS})?+"
+    f"0[xX]{_all('_?[0-9A-Fa-f]', '+')}|0[oO]{_all('_?[0-7]', '+')}|0[bB]{_all('_?[01]', '+')}"
+    rf"|(?:{_DIGITS}{_all(_FRACTION, '?')}|\.{_DIGITS}){_all(_EXPONENT, '?')}"
 )
+_IDENTIFIER = '"[^"]*+' + _all('""[^"]*+') + '"'
+_OPERATOR = _all(r"(?!--|/\*)[~!@\#^&|`?+\-*/%<>=]", "+")
 _SCAN = re.compile(
     rf"""(?P<SPACE>[ \t\n\r\f\v]++)
     |(?P<LINE_COMMENT>--[^\n\r]*+)
     |(?P<block>/\*)
     |(?P<string>(?:(?P<prefix>[eEbBxXnN])|[uU]&)?')
-    |(?P<QUOTED>(?:[uU]&)?"[^"]*+(?:""[^"]*+)*+")
+    |(?P<QUOTED>(?:[uU]&)?{_IDENTIFIER})
     |(?P<unquoted>(?:[uU]&)?")
     |(?P<WORD>[{_START}][0-9${_START}]*+)
     |(?P<NUMBER>{_NUMBER})
@@ -83,7 +94,7 @@ _SCAN = re.compile(
     |(?P<CAST>::)
     |(?P<ASSIGN>:=)
     |(?P<colon>:)
-    |(?P<operator>(?:(?!--|/\*)[~!@\#^&|`?+\-*/%<>=])++)
+    |(?P<operator>{_OPERATOR})
     |(?P<open>[(\[])
     |(?P<close>[)\]])
     |(?P<PUNCTUATION>\.\.|[,;.])
@@ -91,14 +102,14 @@ _SCAN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_PARAMETER = re.compile(rf":{_NAME}(?:\.{_NAME})*+")
+_PARAMETER = re.compile(f":{_NAME}" + _all(rf"\.{_NAME}"))
 _NESTED = re.compile(r"/\*|\*/")
 # What follows the opening quote, through the closing one.
-_PLAIN = re.compile(r"[^']*+(?:''[^']*+)*+'")
-_ESCAPED = re.compile(r"[^'\\]*+(?:(?:''|\\.)[^'\\]*+)*+'", re.DOTALL)
+_PLAIN = re.compile("[^']*+" + _all("''[^']*+") + "'")
+_ESCAPED = re.compile(r"[^'\\]*+" + _all(r"(?:''|\\.)[^'\\]*+") + "'", re.DOTALL)
 _BITS = re.compile(r"[^']*+'")
 # Between two segments of one string: blanks and comments with at least one line end (scan.l's quotecontinue).
-_GAP = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*+)*+[\n\r](?:[ \t\n\r\f\v]|--[^\n\r]*+[\n\r])*+(?=')")
+_GAP = re.compile(_all(r"[ \t\f\v]|--[^\n\r]*+") + r"[\n\r]" + _all(r"[ \t\n\r\f\v]|--[^\n\r]*+[\n\r]") + "(?=')")
 _BODIES = {"e": _ESCAPED, "b": _BITS, "x": _BITS}
 
 # PostgreSQL 18's reserved words (kwlist.h), those that take no argument and so end an expression left out,
@@ -235,10 +246,9 @@ class _Scanner:
 
 def _operator_length(operator: str) -> int:
     """Return how much of a run of characters is one operator: ``=-`` is two, ``?-`` is one (scan.l)."""
-    length = len(operator)
-    while length > 1 and operator[length - 1] in "+-" and not set(operator[: length - 1]) & set("~!@#^&|`?%"):
-        length -= 1
-    return length
+    if operator[-1] not in "+-" or set(operator) & set("~!@#^&|`?%"):
+        return len(operator)
+    return len(operator.rstrip("+-")) or 1
 
 
 _KINDS = {kind.name: kind for kind in Kind}
