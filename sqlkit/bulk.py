@@ -121,11 +121,10 @@ class Progress:
     def _send(self, conn: Connection, items: list[Any]) -> PQGen[None]:
         prepared = self.prepared
         assert prepared is not None  # noqa: S101 - set by start
-        send = conn.pgconn.send_query_prepared
         commands: deque[Callable[[], None]] = deque()
         for number, item in enumerate(items, self.done + 1):
             dumped = self._dump(number, item)
-            commands.append(partial(send, prepared.name, dumped, prepared.formats, prepared.result_format))
+            commands.append(partial(prepared.send, conn.pgconn, dumped))
         results = yield from _pipeline(conn, commands)
         self._take(conn, results)
 
@@ -153,7 +152,7 @@ class Progress:
                 raise error
             affected += result.command_tuples or 0
             if query.row is not None:
-                rows.extend(load(query, prepared, result))
+                rows.extend(load(query, prepared, prepared.expect(result)))
         self.affected += affected
         self.rows.extend(rows)
 

@@ -71,6 +71,7 @@ class Memory:
         "begins",
         "commits",
         "committed",
+        "logs",
         "moves",
         "path",
         "prepared",
@@ -87,6 +88,7 @@ class Memory:
         self.types: dict[int, Any] = {}
         self.adapters: AdaptersMap | None = None
         self.batches: dict[object, Any] = {}
+        self.logs = False
         self.serial = 0
         self.touched = False
         self._stream: Any = None

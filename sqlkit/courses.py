@@ -93,7 +93,7 @@ class Course:
         memory.touched = memory.touched or prepared.touches
         dumped = dump(self.query.label, self.variant.references, prepared.tables, self.values)
         pgconn = conn.pgconn
-        pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+        prepared.send(pgconn, dumped)
         self.running = True
         if psycopg.capabilities.has_stream_chunked():
             pgconn.set_chunked_rows_mode(CHUNK_ROWS)
@@ -118,9 +118,22 @@ class Course:
                 yield from self._drain(conn)
                 row = self.query.row
                 raise RowError(f"{self.query.label}: the statement returns no rows, {row} is promised")
+            if not self.fresh and (changed := self._changed(result)) is not None:
+                yield from self._drain(conn)
+                if (yield from self._again(conn, changed)):
+                    continue
+                raise changed
             self.fresh = True  # what comes now is no matter of a plan
             if result.ntuples:
                 return self._make(result)
+
+    def _changed(self, result: PGresult) -> psycopg.Error | None:
+        assert self.prepared is not None  # noqa: S101 - a chunk comes after start
+        try:
+            self.prepared.expect(result)
+        except psycopg.Error as error:
+            return error
+        return None
 
     def _again(self, conn: Connection, error: Exception) -> PQGen[bool]:
         """Prepare and send once more where the schema may have changed under the statement and nothing came yet."""

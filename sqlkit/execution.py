@@ -8,13 +8,13 @@ shells at the end, one for each colour, do nothing but lend a connection and dri
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, cast
 
 import psycopg
-from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
@@ -24,7 +24,7 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts import Cardinality
 from sqlkit.errors import ArgumentError, ConnectionBusy, NoRow, RowError, TooManyRows
 from sqlkit.parameters import DumpTable, Unfit
-from sqlkit.prepared import Connection, Prepared, check, command, execute, forget, prepare, search_path
+from sqlkit.prepared import Connection, Prepared, check, command, execute, forget, prepare, search_path, until_sync
 from sqlkit.rows import row_maker
 from sqlkit.shapes import Mismatch, RowType
 from sqlkit.statements import Reference, Statement, Variant
@@ -42,6 +42,9 @@ __all__ = [
 ]
 
 IDLE = TransactionStatus.IDLE
+
+#: Each statement by its name and place, on connections of a Database with ``debug``; never a value.
+log = logging.getLogger("sqlkit.queries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ def leave_pipeline(conn: Connection) -> None:
 def enter(conn: Connection, query: Query) -> PQGen[bool]:
     """Make a connection ready for a statement; tell whether no transaction was open before."""
     pgconn = conn.pgconn
+    if memory_of(conn).logs:
+        log.info("%s", query.label)
     if conn._pipeline:
         yield from conn._pipeline._sync_gen()
     status = pgconn.transaction_status
@@ -348,29 +353,19 @@ def _pipelined(
     pgconn.send_query_params(b"BEGIN", None)
     if local is not None and local.settings:
         pgconn.send_query_params(*set_configs(local))
-    pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+    prepared.send(pgconn, dumped)
     commits = not query.promises
     if commits:
         pgconn.send_query_params(b"COMMIT", None)
     pgconn.pipeline_sync()
-    results = yield from _until_sync(pgconn)
+    results = yield from until_sync(pgconn)
     pgconn.exit_pipeline_mode()
     for result in results:
         check(result, pgconn)
-    made = collect(query, prepared, results[-2 if commits else -1])
+    made = collect(query, prepared, prepared.expect(results[-2 if commits else -1]))
     if not commits:
         yield from command(pgconn, b"COMMIT")
     return made
-
-
-def _until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
-    yield from generators.send(pgconn)
-    results: list[PGresult] = []
-    while True:
-        fetched = yield from generators.fetch_many(pgconn)
-        if fetched and fetched[-1].status == ExecStatus.PIPELINE_SYNC:
-            return results
-        results.extend(fetched)
 
 
 # From a result to what the contract promises.

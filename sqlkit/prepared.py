@@ -25,7 +25,17 @@ from sqlkit.connection import Memory
 from sqlkit.parameters import DumpTable
 from sqlkit.shapes import Column, RowMaker, RowType
 
-__all__ = ["Connection", "Prepared", "command", "execute", "forget", "prepare", "round_trip", "search_path"]
+__all__ = [
+    "Connection",
+    "Prepared",
+    "command",
+    "execute",
+    "forget",
+    "prepare",
+    "round_trip",
+    "search_path",
+    "until_sync",
+]
 
 Connection: TypeAlias = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
 
@@ -46,11 +56,15 @@ FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_A
 class Prepared:
     """A statement as the server has prepared it: its parameters' and columns' types, and how to load them.
 
-    ``oids`` are the parameters' types, ``touches`` tells whether it may change the session's state.
+    ``oids`` and ``column_oids`` are the types of parameters and columns, ``touches`` tells whether it may change the
+    session's state. Without a ``name`` the server keeps nothing: the text is parsed anew with each call, as a pooler
+    needs it that lends another server connection to each transaction.
     """
 
     name: bytes
+    text: bytes
     oids: tuple[int, ...]
+    column_oids: tuple[int, ...]
     touches: bool
     tables: tuple[DumpTable, ...]
     formats: list[Format] | None
@@ -59,6 +73,19 @@ class Prepared:
     result_format: Format
     loaders_set: bool = False
     makers: dict[RowType, RowMaker] = field(default_factory=dict)
+
+    def send(self, pgconn: PGconn, dumped: Sequence[bytes | None]) -> None:
+        """Queue an execution."""
+        if self.name:
+            pgconn.send_query_prepared(self.name, dumped, self.formats, self.result_format)
+        else:
+            pgconn.send_query_params(self.text, dumped, self.oids, self.formats, self.result_format)
+
+    def expect(self, result: PGresult) -> PGresult:
+        """Return a result whose columns are those that were described; a named statement's always are."""
+        if not self.name and tuple([result.ftype(index) for index in range(result.nfields)]) != self.column_oids:
+            raise psycopg.errors.FeatureNotSupported("the columns of the statement have changed since it was described")
+        return result
 
     def load(self, result: PGresult) -> list[tuple[Any, ...]]:
         """Load all rows of a result as tuples."""
@@ -114,29 +141,60 @@ def search_path(conn: Connection, memory: Memory) -> PQGen[object]:
 
 
 def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[Prepared]:
-    """Prepare a statement under a name of its own, describe it, and learn the types that it uses."""
-    pgconn = conn.pgconn
+    """Prepare a statement under a name of its own, describe it, and learn the types that it uses.
+
+    Where psycopg may prepare nothing (``prepare_threshold`` is None), neither do we: it gets no name.
+    """
     memory.serial += 1
-    name = b"sqlkit_%d" % memory.serial
-    # No types are given, so the server infers them: one text is one statement, whatever the values.
-    pgconn.send_prepare(name, text.encode(pgconn._encoding))
-    yield from round_trip(pgconn)
-    pgconn.send_describe_prepared(name)
-    described = yield from round_trip(pgconn)
+    name = b"" if conn.prepare_threshold is None else b"sqlkit_%d" % memory.serial
+    encoded = text.encode(conn.pgconn._encoding)
+    described = yield from _prepare_and_describe(conn, name, encoded)
     parameters = [described.param_type(index) for index in range(described.nparams)]
     columns = [described.ftype(index) for index in range(described.nfields)]
     yield from learn_types(conn, memory, parameters + columns)
-    prepared = _describe(conn, memory, name, text, described, parameters, columns)
+    prepared = _describe(conn, memory, name, encoded, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
         yield from forget(conn, memory, next(iter(memory.prepared)))
     memory.prepared[path, text] = prepared
     return prepared
 
 
+def _prepare_and_describe(conn: Connection, name: bytes, text: bytes) -> PQGen[PGresult]:
+    """Do both in one round trip, for without a name both must reach one and the same server connection."""
+    pgconn = conn.pgconn
+    ours = pgconn.pipeline_status == PipelineStatus.OFF
+    if ours:
+        pgconn.enter_pipeline_mode()
+    # No types are given, so the server infers them: one text is one statement, whatever the values.
+    pgconn.send_prepare(name, text)
+    pgconn.send_describe_prepared(name)
+    pgconn.pipeline_sync()
+    try:
+        results = yield from until_sync(pgconn)
+    finally:
+        if ours:
+            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                pgconn.exit_pipeline_mode()
+    for result in results:
+        check(result, pgconn)
+    return results[-1]
+
+
+def until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
+    """Send what is queued and return all results up to the sync."""
+    yield from generators.send(pgconn)
+    results: list[PGresult] = []
+    while True:
+        fetched = yield from generators.fetch_many(pgconn)
+        if fetched and fetched[-1].status == ExecStatus.PIPELINE_SYNC:
+            return results
+        results.extend(fetched)
+
+
 def forget(conn: Connection, memory: Memory, key: tuple[object, object]) -> PQGen[None]:
     """Take a prepared statement out of memory and off the server."""
     prepared: Prepared | None = memory.prepared.pop(key, None)
-    if prepared is None or conn.pgconn.status != ConnStatus.OK:
+    if prepared is None or not prepared.name or conn.pgconn.status != ConnStatus.OK:
         return
     if psycopg.capabilities.has_send_close_prepared():
         conn.pgconn.send_close_prepared(prepared.name)
@@ -182,7 +240,7 @@ def _describe(
     conn: Connection,
     memory: Memory,
     name: bytes,
-    text: str,
+    text: bytes,
     described: PGresult,
     parameters: list[int],
     columns: list[int],
@@ -196,8 +254,10 @@ def _describe(
     encoding = conn.pgconn._encoding
     return Prepared(
         name,
+        text,
         tuple(parameters),
-        TOUCHES(text) is not None,
+        tuple(columns),
+        TOUCHES(text.decode(encoding)) is not None,
         tables,
         formats if Format.BINARY in formats else None,
         tuple(
@@ -211,5 +271,5 @@ def _describe(
 
 def execute(pgconn: PGconn, prepared: Prepared, dumped: Sequence[bytes | None]) -> PQGen[PGresult]:
     """Execute a prepared statement in one round trip."""
-    pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
-    return (yield from round_trip(pgconn))
+    prepared.send(pgconn, dumped)
+    return prepared.expect((yield from round_trip(pgconn)))

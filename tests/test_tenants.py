@@ -256,7 +256,6 @@ def test_tenants_behind_a_pooler(module_dsn: str, path: Path) -> None:
                 take(walls, db, views[step.tenant], step)
 
 
-@pytest.mark.xfail(reason="queries are prepared behind a pooler too, although prepare_threshold is None there")
 def test_nothing_is_prepared_behind_a_pooler(module_dsn: str, path: Path) -> None:
     """With pooler="transaction" no statement is left on the server, where another client would meet it."""
     walls: Walls = load(Walls, path)

@@ -58,6 +58,7 @@ class PoolCore(BasePool):
     def configure(self, settings: Settings) -> None:
         """Take over what psycopg's constructor does not know."""
         self.where = settings.safe_dsn
+        self.logs = settings.debug
         self.ask_after = settings.pool_ask_after
         self.resets = settings.pooler == "none"
         self.trouble: Exception | None = None
@@ -82,6 +83,7 @@ class PoolCore(BasePool):
     def welcome(self, conn: Pooled) -> None:
         """Begin to remember a new connection."""
         memory = memory_of(conn)
+        memory.logs = self.logs
         memory.readable = _readable(conn.pgconn.socket)
         memory.returned = monotonic()
         self.trouble = None
