@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -45,20 +47,17 @@ BINARY: dict[str, tuple[frozenset[type], Any]] = {
     "citext": (frozenset({str}), str),
 }
 
-#: What says whether it has a zone, which must be looked at value by value.
-ZONED = frozenset({"time", "timestamp", "timestamptz"})
-
 TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 
+#: psycopg writes the lower bits of what is out of range (and infinity where a real cannot hold it).
+RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
+
+#: What must be looked at value by value: the range, whether there is a zone, what JSON can hold.
+LOOKED_AT = frozenset({*RANGES, "float4", "time", "timestamp", "timestamptz", *JSONS})
+
 #: pydantic would read a number as seconds, and bytes as a text or the other way round.
-NEVER = {
-    date: (int, float, Decimal, bytes),
-    time: (int, float, Decimal, bytes),
-    datetime: (int, float, Decimal, bytes),
-    timedelta: (int, float, Decimal, bytes),
-    str: (bytes, bytearray),
-    bytes: (str,),
-}
+NUMBERS = (int, float, Decimal)
+NEVER: dict[type, tuple[type, ...]] = {date: NUMBERS, time: NUMBERS, datetime: NUMBERS, timedelta: NUMBERS}
 
 Encode = Callable[[Any], Any]
 
@@ -94,7 +93,7 @@ class CopyFormat:
     def _goes_as_it_is(self, python: type, pgtype: PgType) -> bool:
         if python is NoneType:
             return True
-        if self.types is None or pgtype.name in JSONS or pgtype.name in ZONED:
+        if self.types is None or pgtype.name in LOOKED_AT:
             return False
         return python in BINARY["text" if pgtype.kind == "e" else pgtype.name][0]
 
@@ -115,7 +114,39 @@ def _binary_encoder(pgtype: PgType, transformer: Transformer) -> Encode:
         return _json_encoder(pgtype, transformer)
     exact, target = BINARY["text"] if pgtype.kind == "e" else BINARY[pgtype.name]
     adapter: TypeAdapter[Any] = TypeAdapter(target)
-    never = NEVER.get(target, ())
+    never = (*NEVER.get(target, ()), *((str,) if target is bytes else (bytes, bytearray, memoryview)))
+
+    convert = _converter(pgtype, exact, adapter, never)
+    if pgtype.name == "float4":
+        return lambda value: _real(convert(value))
+    limit = RANGES.get(pgtype.name)
+    if limit is None:
+        return convert
+
+    def encode_integer(value: Any) -> Any:
+        number = value if type(value) is int else convert(value)
+        if number is not None and not -limit <= number < limit:
+            raise Unfit(f"a number out of the range of {pgtype}")
+        return number
+
+    return encode_integer
+
+
+def _real(number: float | None) -> float | None:
+    """Refuse what a real would hold as infinity or as zero."""
+    if number is None or not number or (isinstance(number, float) and not isfinite(number)):
+        return number
+    try:
+        (held,) = struct.unpack("<f", struct.pack("<f", number))
+    except (OverflowError, struct.error):
+        held = 0.0
+    if not held:
+        raise Unfit("a number out of the range of float4")
+    return number
+
+
+def _converter(pgtype: PgType, exact: frozenset[type], adapter: TypeAdapter[Any], never: tuple[type, ...]) -> Encode:
+    """Return what converts a value to the Python type that psycopg writes as this type."""
 
     def encode(value: Any) -> Any:
         if value is None:

@@ -70,7 +70,7 @@ def json_text(value: Any) -> str:
 def _model_text(model: BaseModel) -> str:
     text = model.model_dump_json()
     # pydantic writes NaN as null, if the author of the model has not said how to write it.
-    if "null" in text and _may_hold_nan(type(model)) and _holds_nan(model.model_dump(mode="json")):
+    if "null" in text and _may_hold_nan(type(model)) and _holds_nan(model.model_dump()):
         raise Unfit(f"{NO_NAN}, and {type(model).__name__} holds one: set ser_json_inf_nan if null stands for it")
     return text
 
@@ -96,7 +96,7 @@ def _holds_nan(value: Any) -> bool:
         return not isfinite(value)
     if isinstance(value, dict):
         return any(map(_holds_nan, value.values()))
-    return isinstance(value, list) and any(map(_holds_nan, value))
+    return isinstance(value, list | tuple | set | frozenset) and any(map(_holds_nan, value))
 
 
 def _text(value: Any) -> str:
