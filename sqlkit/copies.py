@@ -7,10 +7,12 @@ COPY is one statement: all of it or nothing.
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from threading import get_ident
 from typing import Any
 
 import psycopg
@@ -206,6 +208,51 @@ def unwritable(
     return None
 
 
+class HeldLock:
+    """Stands in for a connection's lock during a COPY, whose own thread or task would wait for itself."""
+
+    def __init__(self, query: Query, lock: Any, owner: object) -> None:
+        self.query = query
+        self.lock = lock
+        self.owner = owner
+
+    def _refuse(self, owner: object) -> None:
+        if owner == self.owner:
+            raise ConnectionBusy(
+                f"{self.query.label}: its COPY is under way on this connection: take the items from elsewhere, "
+                "or make a list of them first"
+            )
+
+    def acquire(self) -> Any:
+        """Refuse, or wait as others do: a coroutine on asyncio."""
+        return self.__aenter__() if isinstance(self.owner, asyncio.Task) else self.__enter__()
+
+    def __enter__(self) -> object:
+        self._refuse(get_ident())
+        return self.lock.__enter__()
+
+    def __exit__(self, *details: Any) -> None:
+        self.lock.__exit__(*details)
+
+    async def __aenter__(self) -> object:
+        self._refuse(asyncio.current_task())
+        return await self.lock.__aenter__()
+
+    async def __aexit__(self, *details: Any) -> None:
+        await self.lock.__aexit__(*details)
+
+
+@contextmanager
+def held(conn: Connection, query: Query, owner: object) -> Iterator[None]:
+    """Refuse the owner of a connection's lock another statement, which would hang."""
+    lock: Any = conn.lock
+    conn.lock = HeldLock(query, lock, owner)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        conn.lock = lock
+
+
 def _promised(copy: CopyIn, cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> Affected | None:
     return None if copy.query.cardinality is Cardinality.NOTHING else Affected(max(cursor.rowcount, 0))
 
@@ -218,7 +265,8 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
         with conn.lock:
             form = conn.wait(frame.start(conn))
         cursor = psycopg.Cursor(conn)
-        with cursor.copy(copy_text(copy, form).encode(conn.info.encoding)) as target:
+        text = copy_text(copy, form).encode(conn.info.encoding)
+        with cursor.copy(text) as target, held(conn, copy.query, get_ident()):
             if form.types is not None:
                 target.set_types(form.types)
             for number, item in enumerate(items, 1):
@@ -250,17 +298,19 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
             form = await conn.wait(frame.start(conn))
         cursor = psycopg.AsyncCursor(conn)
         number = 0
-        async with cursor.copy(copy_text(copy, form).encode(conn.info.encoding)) as target:
-            if form.types is not None:
-                target.set_types(form.types)
-            async for chunk in chunks:
-                for item in chunk:
-                    number += 1
-                    row = encode_row(copy, form, item, number)
-                    try:
-                        await target.write_row(row)
-                    except WRITING_FAILS as error:
-                        raise unwritable(conn, copy, form, row, number) or error from None
+        text = copy_text(copy, form).encode(conn.info.encoding)
+        async with cursor.copy(text) as target:
+            with held(conn, copy.query, asyncio.current_task()):
+                if form.types is not None:
+                    target.set_types(form.types)
+                async for chunk in chunks:
+                    for item in chunk:
+                        number += 1
+                        row = encode_row(copy, form, item, number)
+                        try:
+                            await target.write_row(row)
+                        except WRITING_FAILS as error:
+                            raise unwritable(conn, copy, form, row, number) or error from None
         async with conn.lock:
             await conn.wait(frame.finish(conn))
         return _promised(copy, cursor)

@@ -80,8 +80,8 @@ class StreamLock:
 
 
 def own_lock(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Any:
-    """Return a connection's lock itself, also where a stream stands in for it."""
-    return conn.lock.lock if isinstance(conn.lock, StreamLock) else conn.lock
+    """Return a connection's lock itself, also where that of a stream, or of a COPY, stands in for it."""
+    return getattr(conn.lock, "lock", conn.lock)
 
 
 class Flow:
