@@ -126,23 +126,21 @@ class RowType:
 def classify(annotation: Any) -> tuple[Shape, Mapping[str, RowField]]:
     """Return the shape that an annotation asks for, and its fields."""
     origin = get_origin(annotation) or annotation
+    if origin is tuple and (not get_args(annotation) or Ellipsis in get_args(annotation)):
+        raise TypeError("a tuple names the type of each column: tuple[int, str]")
+    adapter_of(annotation)
     if isinstance(origin, type):
         if issubclass(origin, BaseModel) and not origin.__pydantic_root_model__:
-            adapter_of(annotation)
             return "model", _described_fields(annotation, annotation.model_fields)
         if is_typeddict(origin):
             return "typed dict", _typed_dict_fields(annotation, origin)
         if issubclass(origin, tuple) and hasattr(origin, "_fields"):
             return "named tuple", _named_tuple_fields(annotation, origin)
         if dataclasses.is_dataclass(origin):
-            adapter_of(annotation)
             return "dataclass", _dataclass_fields(annotation, origin)
         if origin is tuple:
             parts = get_args(annotation)
-            if not parts or Ellipsis in parts:
-                raise TypeError("a tuple names the type of each column: tuple[int, str]")
             return "tuple", {str(index): RowField(part, str(index)) for index, part in enumerate(parts)}
-    adapter_of(annotation)
     return "value", {}
 
 
@@ -298,6 +296,8 @@ def adapter_of(annotation: Any) -> TypeAdapter[Any]:
     """Return pydantic's adapter for an annotation; TypeError where there is no schema for it."""
     try:
         return TypeAdapter(validatable(annotation))
+    except Warning:  # where warnings are errors
+        raise
     except Exception as error:
         raise TypeError(f"pydantic has no schema for {describe_type(annotation)}: {error}".split("\n")[0]) from None
 

@@ -67,7 +67,7 @@ class Open(TypedDict, total=False):
 
 class Half(typing_extensions.TypedDict):
     number: int
-    word: typing_extensions.NotRequired[typing_extensions.ReadOnly[str]]
+    word: typing_extensions.NotRequired[str]
 
 
 @dataclasses.dataclass
@@ -178,6 +178,16 @@ def test_an_alias_names_a_column_too(annotation: Any, name: str, field: RowField
     assert RowType.of(annotation).fields[name] == field
 
 
+@pytest.mark.filterwarnings("ignore:Item 'word' on TypedDict class 'Kept' is using the `ReadOnly` qualifier")
+def test_a_read_only_item_is_read_as_any_other() -> None:
+    """``ReadOnly`` says nothing of the type."""
+
+    class Kept(typing_extensions.TypedDict):
+        word: typing_extensions.NotRequired[typing_extensions.ReadOnly[str]]
+
+    assert RowType.of(Kept).fields == {"word": RowField(str, "word", required=False)}
+
+
 def test_constraints_belong_to_the_annotation_of_a_field() -> None:
     """What a model says of a field beside its type is kept, for documents are read by it."""
 
@@ -193,6 +203,14 @@ class Unknown:
     pass
 
 
+class UnknownTuple(NamedTuple):
+    field: Unknown
+
+
+class UnknownDict(TypedDict):
+    field: Unknown
+
+
 @pytest.mark.parametrize(
     ("annotation", "reason"),
     [
@@ -200,6 +218,9 @@ class Unknown:
         (tuple[int, ...], "a tuple names the type of each column"),
         (Unknown, "pydantic has no schema for Unknown"),
         (list[Unknown], "pydantic has no schema for list"),
+        (tuple[int, Unknown], "pydantic has no schema for tuple"),
+        (UnknownTuple, "pydantic has no schema for UnknownTuple"),
+        (UnknownDict, "pydantic has no schema for UnknownDict"),
     ],
 )
 def test_what_is_no_row_type_is_a_type_error(annotation: Any, reason: str) -> None:

@@ -17,6 +17,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types import TypeInfo
+from psycopg.types.hstore import register_hstore
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 from pydantic import BaseModel, Field, NonNegativeInt
@@ -575,6 +577,16 @@ def test_a_void_function_returns_nothing(db: psycopg.Connection[Any], tmp_path: 
     functions: Functions = sqlkit.load(Functions, path)
     assert functions.run_nothing(db, number=1) is None  # type: ignore[func-returns-value]
     assert fetch(db, str, "select nothing(1)") == [""]
+
+
+def test_a_loader_of_the_borrowers_serves_a_type_that_nobody_else_knows(server: TestServer) -> None:
+    """What psycopg was told of an extension's type on the connection is used, for there is nothing better."""
+    with dropped_afterwards(server) as database, psycopg.connect(server.dsn_for(database)) as conn:
+        conn.execute("create extension hstore")
+        info = TypeInfo.fetch(conn, "hstore")
+        assert info is not None
+        register_hstore(info, conn)
+        assert both(conn, dict[str, str | None], "select 'a=>1,b=>null'::hstore", value=True) == [{"a": "1", "b": None}]
 
 
 def test_xml_comes_back(db: psycopg.Connection[Any]) -> None:
