@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
 from typing import Any, get_origin
 
 from pydantic import BaseModel
@@ -21,6 +22,8 @@ def field_names(annotation: Any) -> Collection[str] | None:
     if not isinstance(cls, type):
         return None
     if issubclass(cls, BaseModel):
+        if cls.model_config.get("extra") == "allow":
+            return None
         return {*cls.model_fields, *cls.model_computed_fields, *_properties(cls)}
     if is_typeddict(cls):
         return set(cls.__annotations__)
@@ -34,7 +37,12 @@ def field_names(annotation: Any) -> Collection[str] | None:
 
 def _properties(cls: type) -> set[str]:
     parents = [parent for parent in cls.__mro__ if parent is not BaseModel]
-    return {name for parent in parents for name, member in vars(parent).items() if isinstance(member, property)}
+    return {
+        name
+        for parent in parents
+        for name, member in vars(parent).items()
+        if isinstance(member, property | cached_property)
+    }
 
 
 def is_mapping(annotation: Any) -> bool:

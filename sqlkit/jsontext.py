@@ -40,7 +40,11 @@ def named(cls: type) -> str:
 
 def json_bytes(value: Any, encoding: str) -> bytes:
     """Return a value as JSON in the connection's encoding; what that does not have is escaped."""
-    return document_bytes(json_text(value), encoding)
+    try:
+        text = json_text(value)
+    except RecursionError:
+        raise Unfit("a value that contains itself, or is nested that deep, cannot be sent as JSON") from None
+    return document_bytes(text, encoding)
 
 
 def document_bytes(text: str, encoding: str) -> bytes:
@@ -63,8 +67,8 @@ def json_text(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except TypeError:
         return _text(value)
-    except (ValueError, RecursionError):
-        raise Unfit(f"{NO_NAN}, and no value that contains itself or is nested that deep") from None
+    except ValueError:
+        raise Unfit(f"{NO_NAN}, and no value that contains itself") from None
 
 
 def _model_text(model: BaseModel) -> str:

@@ -278,11 +278,17 @@ def _makes_plainly(cls: type) -> bool:
     return all("__new__" not in vars(parent) for parent in cls.__mro__ if parent not in (BaseModel, Generic, object))
 
 
+def _is_generated(init: Any) -> bool:
+    """Tell whether an ``__init__`` is the one that ``dataclasses`` wrote, as source, and no other."""
+    code = getattr(init, "__code__", None)
+    return code is not None and code.co_filename == "<string>"
+
+
 def _is_plain_dataclass(cls: Any) -> bool:
     """Tell whether a dataclass only keeps what it is given, so that calling it is what pydantic does."""
     return (
         not is_pydantic_dataclass(cls)
-        and cls.__init__.__code__.co_filename == "<string>"  # the one that dataclasses wrote, and no other
+        and _is_generated(cls.__init__)
         and not hasattr(cls, "__post_init__")
         and (cls.__dataclass_params__.frozen or cls.__setattr__ is object.__setattr__)
         and _makes_plainly(cls)

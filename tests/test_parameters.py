@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
@@ -330,6 +331,64 @@ def test_json_parameters_take_what_json_can_hold(db: psycopg.Connection[Any], se
         assert json.loads(found) == json.loads(json.dumps({str(key): str(value) for key, value in sent.items()}))
     assert found == text
     fetch(db, Any, "select cast(:sent as jsonb)", value=True, sent=sent)
+
+
+def circle(*, decimal: bool) -> list[Any]:
+    """Return a list that contains itself."""
+    made: list[Any] = [Decimal(1)] if decimal else [1]
+    made.append(made)
+    return made
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [circle(decimal=False), circle(decimal=True), json.loads("[" * 900 + "]" * 900)],
+    ids=["plain", "odd", "deep"],
+)
+def test_json_that_never_ends_is_refused(db: psycopg.Connection[Any], sent: Any) -> None:
+    """A value that contains itself is an ArgumentError; one that is only deep goes if Python can write it."""
+    if sent[0]:
+        with pytest.raises(ArgumentError, match="contains itself"):
+            fetch(db, Any, "select cast(:sent as jsonb)", value=True, sent=sent)
+    else:
+        assert fetch(db, Any, "select cast(:sent as jsonb)", value=True, sent=sent) == [sent]
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    number: int
+
+
+class Deriving(BaseModel):
+    number: int
+
+    @property
+    def twice(self) -> int:
+        """Twice the number."""
+        return self.number * 2
+
+    @cached_property
+    def thrice(self) -> int:
+        """Thrice the number."""
+        return self.number * 3
+
+
+def test_parts_of_a_parameter_may_be_derived_or_extra(db: psycopg.Connection[Any], tmp_path: Path) -> None:
+    """``:item.name`` reads fields, properties, cached properties, and what a model with extra=allow has got."""
+
+    class Parts(Protocol):
+        def derived(self, db: Executor, *, item: Deriving) -> list[int]: ...
+        def extra(self, db: Executor, *, item: Open) -> int: ...
+
+    path = tmp_path / "parts.sql"
+    path.write_text(
+        "-- name: derived\nselect unnest(array[:item.number, :item.twice, :item.thrice]::int[]);\n"
+        "-- name: extra\nselect :item.other::int;\n"
+    )
+    parts: Parts = sqlkit.load(Parts, path)
+    assert parts.derived(db, item=Deriving(number=1)) == [1, 2, 3]
+    assert parts.extra(db, item=Open(number=1, other=5)) == 5  # type: ignore[call-arg]
 
 
 def test_one_statement_serves_integers_of_any_size(db: psycopg.Connection[Any]) -> None:

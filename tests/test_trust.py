@@ -446,6 +446,12 @@ class OwnInitDataclass:
         self.number, self.word = number, upper(word)
 
 
+@dataclasses.dataclass(init=False)
+class NoInitDataclass:
+    number: int
+    word: str
+
+
 @dataclasses.dataclass
 class SetsItselfDataclass:
     number: int
@@ -546,6 +552,7 @@ UNTRUSTED: list[tuple[str, Any, str]] = [
     ("__post_init__", PostInitDataclass, ROW),
     ("an InitVar", InitVarDataclass, ROW),
     ("a dataclass's own __init__", OwnInitDataclass, ROW),
+    ("a dataclass without __init__", NoInitDataclass, ROW),
     ("a dataclass's own __setattr__", SetsItselfDataclass, ROW),
     ("a field that is not in __init__", NotInit, ROW),
     ("a validator in a dataclass", ValidatorInDataclass, ROW),
