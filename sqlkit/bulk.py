@@ -90,9 +90,7 @@ class Progress:
         self.began = True
 
     def _key(self, conn: Connection) -> PQGen[tuple[object, str]]:
-        path: object = self.local.path if self.local is not None and self.local.path is not None else None
-        if path is None:
-            path = yield from search_path(conn, memory_of(conn))
+        path = yield from search_path(conn, memory_of(conn), self.local.path if self.local else None)
         return path, self.batch.variant.text
 
     def _prepare(self, conn: Connection) -> PQGen[None]:

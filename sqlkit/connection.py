@@ -57,11 +57,12 @@ class Memory:
     search path where the server does not report it, ``adapters`` psycopg's adapters with the types of this
     database.
 
-    ``moves`` is the number of the last raw SQL that may have changed the search path, 0 for none. The
-    pool's own: ``begins`` is SQL that rides along with each BEGIN (what a bound view sets), ``commits`` and
-    ``committed`` count the COMMITs that psycopg sent and that succeeded since the connection was lent,
-    ``returned`` is when it last came back (on the monotonic clock), ``readable`` tells, without waiting,
-    whether the socket has something to say, ``reader`` is the call that opened the stream.
+    ``home`` is the path that the connection came with, once asked for. ``moves`` is the number of the last raw SQL
+    that may have changed the search path, 0 for none. The pool's own: ``begins`` is SQL that rides along with each
+    BEGIN (what a bound view sets), ``commits`` and ``committed`` count the COMMITs that psycopg sent and that
+    succeeded since the connection was lent, ``returned`` is when it last came back (on the monotonic clock),
+    ``readable`` tells, without waiting, whether the socket has something to say, ``reader`` is the call that opened
+    the stream.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class Memory:
         "begins",
         "commits",
         "committed",
+        "home",
         "logs",
         "moves",
         "path",
@@ -88,6 +90,7 @@ class Memory:
         self.types: dict[int, Any] = {}
         self.adapters: AdaptersMap | None = None
         self.batches: dict[object, Any] = {}
+        self.home: bytes | None = None
         self.logs = False
         self.serial = 0
         self.touched = False

@@ -168,9 +168,7 @@ class Frame:
         elif conn.pgconn.transaction_status == TransactionStatus.INTRANS:
             yield from command(conn.pgconn, b"SAVEPOINT " + SAVEPOINT)
             self.savepoint = True
-        path: object = local.path if local is not None and local.path is not None else None
-        if path is None:
-            path = yield from search_path(conn, memory_of(conn))
+        path = yield from search_path(conn, memory_of(conn), local.path if local else None)
         return (yield from _learn_format(conn, self.copy, path))
 
     def finish(self, conn: Connection) -> PQGen[None]:

@@ -62,9 +62,7 @@ class Course:
         if conn._pipeline:
             raise ConnectionBusy(f"{self.query.label}: a stream cannot run in a pipeline: leave its block first")
         yield from self._frame(conn, idle)
-        path: object = local.path if local is not None and local.path is not None else None
-        if path is None:
-            path = yield from search_path(conn, memory_of(conn))
+        path = yield from search_path(conn, memory_of(conn), local.path if local else None)
         self.key = (path, self.variant.text)
         try:
             yield from self._send(conn)

@@ -269,10 +269,7 @@ def not_encodable(error: UnicodeEncodeError) -> str:
 def _framed(
     conn: Connection, memory: Memory, query: Query, variant: Variant, values: Sequence[Any], local: Local | None
 ) -> PQGen[Any]:
-    if local is not None and local.path is not None:
-        path: object = local.path
-    else:
-        path = yield from search_path(conn, memory)
+    path = yield from search_path(conn, memory, local.path if local else None)
     prepared = memory.prepared.get((path, variant.text))
     try:
         if prepared is None:
@@ -305,7 +302,7 @@ def _step_by_step(
     variant: Variant,
     values: Sequence[Any],
     local: Local | None,
-    path: object,
+    path: bytes,
 ) -> PQGen[Any]:
     """Run a framed call whose statement is still to be prepared, which needs answers in between."""
     pgconn = conn.pgconn

@@ -129,15 +129,29 @@ def command(pgconn: PGconn, text: bytes, values: Sequence[bytes | None] | None =
     return (yield from round_trip(pgconn))
 
 
-def search_path(conn: Connection, memory: Memory) -> PQGen[object]:
-    """Return the connection's search path, as a key: from the server's reports, or asked where raw SQL ran."""
-    reported = conn.pgconn.parameter_status(b"search_path")  # from PostgreSQL 18 on
+def search_path(conn: Connection, memory: Memory, path: str | None = None) -> PQGen[bytes]:
+    """Return the search path of the next statement, as a key; ``path`` is what a bound view sets.
+
+    PostgreSQL 18 and later report it. Before, it is asked for: once on a connection that only sqlkit uses, each time
+    where raw SQL ran, which may have changed it.
+    """
+    if path is not None:
+        return path.encode(conn.pgconn._encoding)
+    reported = conn.pgconn.parameter_status(b"search_path")
     if reported is not None:
         return reported
     if memory.touched:
-        result = yield from command(conn.pgconn, b"select pg_catalog.current_setting('search_path')")
-        return result.get_value(0, 0)
-    return memory.path
+        return (yield from _ask_path(conn))
+    if memory.path:
+        return memory.path
+    if memory.home is None:
+        memory.home = yield from _ask_path(conn)
+    return memory.home
+
+
+def _ask_path(conn: Connection) -> PQGen[bytes]:
+    result = yield from command(conn.pgconn, b"select pg_catalog.current_setting('search_path')")
+    return result.get_value(0, 0) or b""
 
 
 def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[Prepared]:
