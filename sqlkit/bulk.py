@@ -22,7 +22,7 @@ from psycopg.pq.abc import PGresult
 from sqlkit.annotations import Affected
 from sqlkit.connection import memory_of
 from sqlkit.contracts import Cardinality
-from sqlkit.errors import ArgumentError
+from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution import (
     AsyncExecutor,
     Executor,
@@ -36,10 +36,10 @@ from sqlkit.execution import (
     leave_pipeline,
     load,
     make_rows,
-    may_be_stale,
     roll_back,
 )
 from sqlkit.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path
+from sqlkit.staleness import may_be_stale
 from sqlkit.statements import Variant
 
 __all__ = ["Batch", "chunks_of", "lacks", "note", "run_batch", "run_batch_async"]
@@ -68,6 +68,7 @@ class Progress:
         self.batch = batch
         self.local = local
         self.prepared: Prepared | None = None
+        self.key: tuple[bytes, str] = (b"", "")
         self.fresh = False
         self.began = False
         self.own = False
@@ -89,13 +90,10 @@ class Progress:
             yield from command(conn.pgconn, b"SAVEPOINT " + SAVEPOINT)
         self.began = True
 
-    def _key(self, conn: Connection) -> PQGen[tuple[object, str]]:
-        path = yield from search_path(conn, memory_of(conn), self.local.path if self.local else None)
-        return path, self.batch.variant.text
-
     def _prepare(self, conn: Connection) -> PQGen[None]:
         memory = memory_of(conn)
-        key = yield from self._key(conn)
+        path = yield from search_path(conn, memory, self.local.path if self.local else None)
+        self.key = key = path, self.batch.variant.text
         known: Prepared | None = memory.prepared.get(key)
         self.fresh = known is None
         self.prepared = known or (yield from prepare(conn, memory, *key))
@@ -108,9 +106,8 @@ class Progress:
         except (psycopg.Error, ArgumentError) as error:
             if self.done or self.fresh or not may_be_stale(error):
                 raise
-            key = yield from self._key(conn)
-            yield from self.undo(conn, to_the_start=True)
-            yield from forget(conn, memory_of(conn), key)
+            yield from self.undo(conn, error, to_the_start=True)
+            yield from forget(conn, memory_of(conn), self.key)
             yield from self._begin(conn)
             yield from self._prepare(conn)
             yield from self._send(conn, items)
@@ -166,7 +163,7 @@ class Progress:
         yield from command(conn.pgconn, b"COMMIT" if self.own else b"RELEASE SAVEPOINT " + SAVEPOINT)
         return made
 
-    def undo(self, conn: Connection, *, to_the_start: bool = False) -> PQGen[None]:
+    def undo(self, conn: Connection, error: BaseException, *, to_the_start: bool = False) -> PQGen[None]:
         """Leave nothing of the batch behind; a transaction that the server aborted stays the caller's to end."""
         leave_pipeline(conn)
         if self.own:
@@ -174,6 +171,8 @@ class Progress:
         elif self.began and (to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS):
             yield from command(conn.pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
+        if isinstance(error, RowError) and self.prepared is not None and self.prepared.composite:
+            yield from forget(conn, memory_of(conn), self.key)
 
 
 def lacks(item: Any, error: Exception) -> str | None:
@@ -227,7 +226,7 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
         except BaseException as error:
             note(error, batch.query)
             with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
-                _step(conn, progress.undo(conn))
+                _step(conn, progress.undo(conn, error))
             raise
     finally:
         if lender is not None:
@@ -257,7 +256,7 @@ async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] 
         except BaseException as error:
             note(error, batch.query)
             with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
-                await _step_async(conn, progress.undo(conn))
+                await _step_async(conn, progress.undo(conn, error))
             raise
     finally:
         await chunks.aclose()

@@ -103,6 +103,10 @@ class PgType:
         inner = [self.element] if self.element else [field for _, field in self.fields]
         return any(part.has_json() for part in inner)
 
+    def has_composite(self) -> bool:
+        """Tell whether a composite type stands somewhere inside, whose columns may change under its OID."""
+        return self.kind == "c" or (self.element is not None and self.element.has_composite())
+
     def __str__(self) -> str:
         return f"{self.element}[]" if self.kind == "a" and self.element else self.name
 

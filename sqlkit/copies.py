@@ -41,6 +41,7 @@ from sqlkit.execution import (
 )
 from sqlkit.parameters import Unfit
 from sqlkit.prepared import Connection, Context, Prepared, command, execute, learn_types, prepare, search_path, type_of
+from sqlkit.staleness import may_be_stale
 
 __all__ = ["CopyIn", "copy_in", "copy_in_async"]
 
@@ -178,6 +179,9 @@ class Frame:
 
     def undo(self, conn: Connection, error: BaseException) -> PQGen[None]:
         """Leave nothing behind after an error."""
+        if isinstance(error, Exception) and may_be_stale(error):  # a composite type may have other columns by now
+            memory_of(conn).types.clear()
+            memory_of(conn).batches.clear()
         alive = conn.pgconn.transaction_status == TransactionStatus.INTRANS
         if self.own:
             yield from roll_back(conn.pgconn)

@@ -14,17 +14,16 @@ from psycopg.pq.abc import PGresult
 from sqlkit.connection import memory_of
 from sqlkit.errors import ArgumentError, ConnectionBusy, RowError
 from sqlkit.execution import (
-    STALE_NOTE,
     Local,
     Query,
     begin,
     dump,
     enter,
     make,
-    may_be_stale,
     roll_back,
 )
 from sqlkit.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path
+from sqlkit.staleness import STALE_NOTE, may_be_stale
 from sqlkit.statements import Variant
 
 __all__ = ["Course"]
@@ -52,7 +51,7 @@ class Course:
         self.savepoint = False
         self.running = False
         self.fresh = False
-        self.interrupted = False
+        self.interrupted = self.unfit = False
         self.key: tuple[object, str] = ("", "")
 
     def start(self, conn: Connection, local: Local | None) -> PQGen[None]:
@@ -156,6 +155,7 @@ class Course:
         if isinstance(error, psycopg.Error):
             error.add_note(self.query.label)
         self.interrupted = not isinstance(error, Exception)
+        self.unfit = isinstance(error, RowError) and self.prepared is not None and self.prepared.composite
 
     def _make(self, result: PGresult) -> list[Any]:
         assert self.prepared is not None  # noqa: S101 - a chunk comes after start
@@ -174,6 +174,8 @@ class Course:
         stopped = self.running or self.interrupted
         if self.running:
             yield from self._drain(conn)
+        if self.unfit:
+            yield from forget(conn, memory_of(conn), self.key)
         if self.transaction:
             if failed or pgconn.transaction_status == TransactionStatus.INERROR:
                 yield from roll_back(pgconn)

@@ -27,6 +27,7 @@ from sqlkit.parameters import DumpTable, Unfit
 from sqlkit.prepared import Connection, Prepared, check, command, execute, forget, prepare, search_path, until_sync
 from sqlkit.rows import row_maker
 from sqlkit.shapes import Mismatch, RowType
+from sqlkit.staleness import STALE_NOTE, is_stale, may_be_stale
 from sqlkit.statements import Reference, Statement, Variant
 
 __all__ = [
@@ -189,41 +190,26 @@ def _plain(
             yield from conn._rollback_gen()
             yield from conn._start_query()
         former, prepared = prepared, (yield from prepare(conn, memory, path, variant.text))
-        if not is_stale(error) and prepared.oids == former.oids:
+        if not is_stale(error) and prepared.takes == former.takes:
             raise
         result = yield from _execute(conn.pgconn, query, variant, prepared, values)
-    return collect(query, prepared, result)
+    return (yield from _answer(conn, memory, query, prepared, result, key))
 
 
-STALE_NOTE = (
-    "if the schema changed under a prepared statement, run the transaction again: this one is aborted, and the "
-    "statement will be prepared anew"
-)
-
-
-def is_stale(error: Exception) -> bool:
-    """Tell whether an error may come of a statement that was prepared before the schema changed.
-
-    Class 42 is what PostgreSQL's parser and planner say (but 42501, a right that is missing); at execution they run
-    again only where something changed. 0A000 is "cached plan must not change result type", 26000 a statement that
-    somebody deallocated, XX000 a type that is gone.
-    """
-    state = getattr(error, "sqlstate", None) or ""
-    return (state.startswith("42") and state != "42501") or state in ("0A000", "26000", "XX000")
-
-
-def may_be_stale(error: Exception) -> bool:
-    """Tell whether an error may come of the types that a parameter had before the schema changed, or ``is_stale``.
-
-    That is a value that does not fit its type, as one beyond int4 does not for a column that is int8 by now: said by
-    the server, or by an ArgumentError before.
-    """
-    return is_stale(error) or isinstance(error, ArgumentError) or getattr(error, "sqlstate", None) in UNFIT
-
-
-#: numeric_value_out_of_range, invalid_datetime_format, datetime_field_overflow, invalid_text_representation,
-#: invalid_binary_representation.
-UNFIT = frozenset({"22003", "22007", "22008", "22P02", "22P03"})
+def _answer(
+    conn: Connection, memory: Memory, query: Query, prepared: Prepared, result: PGresult, key: tuple[bytes, str]
+) -> PQGen[Any]:
+    """Return what the contract promises of a result; what a composite type consists of may have to be learnt again."""
+    try:
+        return collect(query, prepared, result)
+    except RowError:
+        if not prepared.composite:
+            raise
+        yield from forget(conn, memory, key)
+        renewed = yield from prepare(conn, memory, *key)
+        if renewed.columns == prepared.columns:
+            raise
+        return collect(query, renewed, result)
 
 
 def _execute(
@@ -277,7 +263,7 @@ def _framed(
         try:
             if conn._pipeline:
                 return (yield from _step_by_step(conn, memory, query, variant, values, local, path))
-            return (yield from _pipelined(conn, memory, query, variant, values, local, prepared))
+            return (yield from _pipelined(conn, memory, query, variant, values, local, path, prepared))
         except (psycopg.Error, ArgumentError) as error:
             if not may_be_stale(error):
                 raise
@@ -312,7 +298,7 @@ def _step_by_step(
         prepared = yield from prepare(conn, memory, path, variant.text)
     memory.touched = memory.touched or prepared.touches
     result = yield from _execute(pgconn, query, variant, prepared, values)
-    made = collect(query, prepared, result)
+    made = yield from _answer(conn, memory, query, prepared, result, (path, variant.text))
     yield from command(pgconn, b"COMMIT")
     return made
 
@@ -340,6 +326,7 @@ def _pipelined(
     variant: Variant,
     values: Sequence[Any],
     local: Local | None,
+    path: bytes,
     prepared: Prepared,
 ) -> PQGen[Any]:
     """Run a framed call in one round trip, or in two where the rows must be seen before the COMMIT."""
@@ -359,7 +346,8 @@ def _pipelined(
     pgconn.exit_pipeline_mode()
     for result in results:
         check(result, pgconn)
-    made = collect(query, prepared, prepared.expect(results[-2 if commits else -1]))
+    result = prepared.expect(results[-2 if commits else -1])
+    made = yield from _answer(conn, memory, query, prepared, result, (path, variant.text))
     if not commits:
         yield from command(pgconn, b"COMMIT")
     return made

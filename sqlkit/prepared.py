@@ -57,8 +57,9 @@ class Prepared:
     """A statement as the server has prepared it: its parameters' and columns' types, and how to load them.
 
     ``oids`` and ``column_oids`` are the types of parameters and columns, ``touches`` tells whether it may change the
-    session's state. Without a ``name`` the server keeps nothing: the text is parsed anew with each call, as a pooler
-    needs it that lends another server connection to each transaction.
+    session's state, ``composite`` whether there is a composite type among the columns. Without a ``name`` the server
+    keeps nothing: the text is parsed anew with each call, as a pooler needs it that lends another server connection
+    to each transaction.
     """
 
     name: bytes
@@ -66,6 +67,7 @@ class Prepared:
     oids: tuple[int, ...]
     column_oids: tuple[int, ...]
     touches: bool
+    composite: bool
     tables: tuple[DumpTable, ...]
     formats: list[Format] | None
     columns: tuple[Column, ...]
@@ -73,6 +75,11 @@ class Prepared:
     result_format: Format
     loaders_set: bool = False
     makers: dict[RowType, RowMaker] = field(default_factory=dict)
+
+    @property
+    def takes(self) -> tuple[object, ...]:
+        """What the statement takes, to be compared with what it takes when it is prepared anew."""
+        return self.oids, *(table.pgtype for table in self.tables)
 
     def send(self, pgconn: PGconn, dumped: Sequence[bytes | None]) -> None:
         """Queue an execution."""
@@ -168,7 +175,7 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[
     yield from learn_types(conn, memory, parameters + columns)
     prepared = _describe(conn, memory, name, encoded, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
-        yield from forget(conn, memory, next(iter(memory.prepared)))
+        yield from take_off(conn, memory.prepared.pop(next(iter(memory.prepared))))
     memory.prepared[path, text] = prepared
     return prepared
 
@@ -206,9 +213,21 @@ def until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
 
 
 def forget(conn: Connection, memory: Memory, key: tuple[object, object]) -> PQGen[None]:
-    """Take a prepared statement out of memory and off the server."""
+    """Take a prepared statement out of memory and off the server.
+
+    What was learnt of types goes too, to be learnt again by who needs it: a composite type keeps its OID when its
+    columns change.
+    """
+    memory.types.clear()
+    memory.batches.clear()
     prepared: Prepared | None = memory.prepared.pop(key, None)
-    if prepared is None or not prepared.name or conn.pgconn.status != ConnStatus.OK:
+    if prepared is not None:
+        yield from take_off(conn, prepared)
+
+
+def take_off(conn: Connection, prepared: Prepared) -> PQGen[None]:
+    """Take a prepared statement off the server."""
+    if not prepared.name or conn.pgconn.status != ConnStatus.OK:
         return
     if psycopg.capabilities.has_send_close_prepared():
         conn.pgconn.send_close_prepared(prepared.name)
@@ -272,6 +291,7 @@ def _describe(
         tuple(parameters),
         tuple(columns),
         TOUCHES(text.decode(encoding)) is not None,
+        any(type_of(memory, oid).has_composite() for oid in columns),
         tables,
         formats if Format.BINARY in formats else None,
         tuple(
