@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from sqlkit.catalog import JSONS
 from sqlkit.collector import paused_collector
-from sqlkit.documents import document_step
+from sqlkit.documents import Documents
 from sqlkit.generated import LARGE_BATCH, compiled, target_of
 from sqlkit.groups import Group
 from sqlkit.shapes import Column, Mismatch, RowMaker, adapter_of, describe_type
@@ -117,7 +117,7 @@ class _Building:
         values = {
             name: self._group(entry, indent)
             if isinstance(entry, Group)
-            else self._column(entry, group.fields[name].annotation, known.fields[name], known.definitions, indent)
+            else self._field(entry, group.fields[name].annotation, known, name, indent)
             for name, entry in group.entries.items()
         }
         if group.shape == "model":
@@ -128,21 +128,26 @@ class _Building:
 
     def _alone(self, index: int, annotation: Any, indent: str) -> str:
         """Return the value of a column whose annotation is all that pydantic knows of it."""
+        if _is_document(self.columns[index]):
+            return self._value(index, Documents.of(annotation).step(), annotation, indent)
         schema: Any = adapter_of(annotation).core_schema
         definitions: dict[str, Any] = {}
         if schema["type"] == "definitions":
             definitions = {part["ref"]: part for part in schema["definitions"]}
             schema = schema["schema"]
-        return self._column(index, annotation, schema, definitions, indent)
+        step = trusted_step(schema, self.columns[index].type, definitions)
+        return self._value(index, step, annotation, indent)
 
-    def _column(
-        self, index: int, annotation: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any], indent: str
-    ) -> str:
-        pgtype = self.columns[index].type
-        if pgtype.kind == "b" and pgtype.name in JSONS:
-            step = document_step(annotation)
+    def _field(self, index: int, annotation: Any, known: ClassSchema, name: str, indent: str) -> str:
+        """Return the value of a column that is a field of a class."""
+        if _is_document(self.columns[index]):
+            step = Documents.of_field(annotation, known, name).step()
         else:
-            step = trusted_step(schema, pgtype, definitions)
+            step = trusted_step(known.fields[name], self.columns[index].type, known.definitions)
+        return self._value(index, step, annotation, indent)
+
+    def _value(self, index: int, step: Step | None, annotation: Any, indent: str) -> str:
+        """Write the lines that look at a column's value and convert it; return its name."""
         if step is None:
             raise Untrusted
         self.steps[index] = step
@@ -214,6 +219,10 @@ class _Building:
             raise Untrusted
         self.names[variable] = schema["default"]
         return variable
+
+
+def _is_document(column: Column) -> bool:
+    return column.type.kind == "b" and column.type.name in JSONS
 
 
 def _class_of(group: Group) -> Any:

@@ -8,27 +8,25 @@ numbers first. Texts of jsonb columns in binary begin with a version, which is t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
+from pydantic_core import CoreConfig, ErrorDetails, SchemaValidator
 
 from sqlkit.catalog import JSONS, PgType
 from sqlkit.shapes import adapter_of, describe_type
-from sqlkit.trust import Distrust, Step
+from sqlkit.trust import ClassSchema, Distrust, Step, inner_schemas
 
 __all__ = [
     "NULL_LIST",
     "UNREADABLE",
-    "document_reader",
-    "document_step",
+    "Documents",
     "exact_document",
     "is_closed",
     "plain_documents",
     "reaches_decimal",
-    "reads_text",
     "telling",
 ]
 
@@ -155,75 +153,69 @@ def plain_documents(pgtype: PgType, *, decimals: bool) -> Callable[[Any], Any]:
 
 def reaches_decimal(schema: Any) -> bool:
     """Tell whether a schema has a Decimal somewhere inside."""
-    if isinstance(schema, Mapping):
-        if schema.get("type") == "decimal":
-            return True
-        return any(reaches_decimal(part) for key, part in schema.items() if key not in ("metadata", "cls"))
-    if isinstance(schema, Sequence) and not isinstance(schema, str | bytes):
-        return any(reaches_decimal(part) for part in schema)
-    return False
-
-
-def reads_text(adapter: TypeAdapter[Any]) -> bool:
-    """Tell whether pydantic may read a type from JSON text itself: no Decimal and no open type can be reached.
-
-    No validator either, so that what was read passes a second validation as it is.
-    """
-    return is_closed(adapter.core_schema)
+    return schema.get("type") == "decimal" or any(map(reaches_decimal, inner_schemas(schema)))
 
 
 def is_closed(schema: Any) -> bool:
-    """Tell whether a schema holds nothing but what is known to be closed."""
-    if isinstance(schema, Mapping):
-        kind = schema.get("type")
-        if isinstance(kind, str) and kind not in CLOSED:
-            return False
-        if schema.get("revalidate_instances") or "revalidate_instances" in (schema.get("config") or ()):
-            return False
-        return all(
-            is_closed(part)
-            for key, part in schema.items()
-            if key not in ("metadata", "config", "cls", "default", "expected", "members", "serialization")
-        )
-    if isinstance(schema, list | tuple):
-        return all(is_closed(part) for part in schema)
-    return True
+    """Tell whether pydantic may read JSON text itself: no Decimal and no open type can be reached, by no schema.
+
+    No validator either, so that what was read passes a second validation as it is.
+    """
+    kind = schema.get("type")
+    if kind is not None and kind not in CLOSED:
+        return False
+    if schema.get("revalidate_instances") or "revalidate_instances" in (schema.get("config") or ()):
+        return False
+    return all(map(is_closed, inner_schemas(schema)))
 
 
 # From the text of a column to a value.
 
 
-def document_reader(annotation: Any) -> Callable[[Any], Any]:
-    """Return how the text of a JSON column becomes a validated value; Distrust where it does not fit."""
-    adapter = adapter_of(annotation)
-    validator = adapter.validator
-    takes_text = reads_text(adapter)
-    decimals = reaches_decimal(adapter.core_schema)
-    expected = describe_type(annotation)
+class Documents:
+    """How the documents of a JSON column become validated values.
 
-    def read(text: Any) -> Any:
+    ``read`` takes the text of one, or None; Distrust where it does not fit. ``closed`` says that what it gives passes a
+    second validation as it is, ``decimals`` that a Decimal can be reached.
+    """
+
+    def __init__(self, annotation: Any, schema: Any, config: Any = None) -> None:
+        self.expected = describe_type(annotation)
+        self.validator = SchemaValidator(schema, config)
+        self.closed = is_closed(schema)
+        self.decimals = reaches_decimal(schema)
+
+    @classmethod
+    def of(cls, annotation: Any) -> Documents:
+        """Read documents by an annotation alone."""
+        return cls(annotation, adapter_of(annotation).core_schema)
+
+    @classmethod
+    def of_field(cls, annotation: Any, known: ClassSchema, name: str) -> Documents:
+        """Read documents as the class of a field would, with its configuration."""
+        return cls(annotation, known.alone(name), cast("CoreConfig", known.config))
+
+    def read(self, text: Any) -> Any:
+        """Return the value of a document's text."""
         try:
             if text is None:
-                return validator.validate_python(None)
-            if takes_text:
-                return validator.validate_json(strip_version(text))
-            return validator.validate_python(exact_document(text, decimals=decimals))
+                return self.validator.validate_python(None)
+            if self.closed:
+                return self.validator.validate_json(strip_version(text))
+            return self.validator.validate_python(exact_document(text, decimals=self.decimals))
         except ValidationError as error:
-            raise Distrust(expected, _fault(error, text)) from None
+            raise Distrust(self.expected, _fault(error, text)) from None
         except UNREADABLE as error:
-            raise Distrust(expected, f"a JSON document that Python cannot read ({type(error).__name__})") from None
+            got = f"a JSON document that Python cannot read ({type(error).__name__})"
+            raise Distrust(self.expected, got) from None
 
-    return read
-
-
-def document_step(annotation: Any) -> Step | None:
-    """Return the step of a JSON column that needs no validation again, or None where NULL becomes something else."""
-    read = document_reader(annotation)
-    try:
-        absent = adapter_of(annotation).validator.validate_python(None)
-    except Exception:  # a validator of the author's own may raise anything at a None
-        return Step(False, read)
-    return Step(True, read) if absent is None else None
+    def step(self) -> Step | None:
+        """Return the step of a column that needs no validation again, or None where NULL becomes something else."""
+        try:
+            absent = self.validator.validate_python(None)
+        except Exception:  # a validator of the author's own may raise anything at a None
+            return Step(False, self.read)
+        return Step(True, self.read) if absent is None else None
 
 
 def _fault(error: ValidationError, text: str | None) -> str:

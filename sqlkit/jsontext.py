@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
@@ -19,6 +19,8 @@ from typing import Any
 import pydantic_core
 from psycopg.types.json import Json, Jsonb
 from pydantic import BaseModel, TypeAdapter
+
+from sqlkit.trust import inner_schemas
 
 __all__ = ["Unfit", "document_bytes", "json_bytes", "json_text", "named"]
 
@@ -85,14 +87,12 @@ def _may_hold_nan(cls: type[BaseModel]) -> bool:
 
 
 def _reaches_open(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        kind = schema.get("type")
-        if kind in OPEN or (kind == "list" and "items_schema" not in schema):
-            return True
-        if kind == "dict" and "values_schema" not in schema:
-            return True
-        return any(_reaches_open(part) for key, part in schema.items() if key not in ("metadata", "cls", "default"))
-    return isinstance(schema, Sequence) and not isinstance(schema, str | bytes) and any(map(_reaches_open, schema))
+    kind = schema.get("type")
+    if kind in OPEN or (kind == "list" and "items_schema" not in schema):
+        return True
+    if kind == "dict" and "values_schema" not in schema:
+        return True
+    return any(map(_reaches_open, inner_schemas(schema)))
 
 
 def _holds_nan(value: Any) -> bool:

@@ -10,7 +10,7 @@ never truth.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 
 from sqlkit.catalog import PgType
 
-__all__ = ["ClassSchema", "Distrust", "Step", "class_schema", "trusted_step"]
+__all__ = ["ClassSchema", "Distrust", "Step", "class_schema", "inner_schemas", "trusted_step"]
 
 TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext", "xml"})
 
@@ -193,25 +193,57 @@ def _one_dimension_of_values(value: list[Any]) -> list[Any]:
     return _one_dimension(value)
 
 
+#: Keys whose values are no schemas.
+PLAIN_KEYS = frozenset({"metadata", "config", "cls", "default", "expected", "members", "serialization"})
+
+
+def inner_schemas(schema: Any) -> Iterator[Schema]:
+    """Yield the schemas that stand directly in another, or in a list of them."""
+    if isinstance(schema, Mapping):
+        for key, part in schema.items():
+            if key in ("fields", "choices") and isinstance(part, Mapping):  # by names, which may be any
+                yield from part.values()
+            elif key not in PLAIN_KEYS:
+                yield from inner_schemas(part) if not isinstance(part, Mapping) else (part,)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from inner_schemas(part) if not isinstance(part, Mapping) else (part,)
+
+
 @dataclass(frozen=True, slots=True)
 class ClassSchema:
-    """What pydantic's core schema says of a class with fields: the schema of each, and what they refer to."""
-
-    fields: Mapping[str, Schema]
-    definitions: Mapping[str, Schema]
-    trusted: bool
-
-
-def class_schema(annotation: Any, core_schema: Any) -> ClassSchema | None:
-    """Return the fields of a model, dataclass or TypedDict, or None where validators stand around them.
+    """What pydantic's core schema says of a class with fields: the schema of each, and what they refer to.
 
     ``trusted`` says that instances may be built without validation, as far as the class itself is concerned.
     """
+
+    fields: Mapping[str, Schema]
+    definitions: Mapping[str, Schema]
+    config: Schema
+    trusted: bool
+
+    def alone(self, name: str) -> Any:
+        """Return the schema of a field with all that it refers to."""
+        field = self.fields[name]
+        needed: dict[str, Schema] = {}
+        pending = [field]
+        while pending:
+            schema = pending.pop()
+            reference: Any = schema.get("schema_ref")
+            if reference in self.definitions and reference not in needed:
+                needed[reference] = self.definitions[reference]
+                pending.append(needed[reference])
+            pending.extend(inner_schemas(schema))
+        return {"type": "definitions", "schema": field, "definitions": list(needed.values())} if needed else field
+
+
+def class_schema(annotation: Any, core_schema: Any) -> ClassSchema | None:
+    """Return the fields of a model, dataclass or TypedDict, or None where validators stand around them."""
     definitions: dict[str, Schema] = {}
     if core_schema["type"] == "definitions":
         definitions = {part["ref"]: part for part in core_schema["definitions"]}
         core_schema = core_schema["schema"]
-    outer = core_schema
+    outer: Any = definitions.get(core_schema.get("schema_ref"), core_schema)
     if outer["type"] not in ("model", "dataclass", "typed-dict"):
         return None
     inner = outer if outer["type"] == "typed-dict" else outer["schema"]
@@ -225,7 +257,8 @@ def class_schema(annotation: Any, core_schema: Any) -> ClassSchema | None:
         and _is_harmless(outer, inner, fields)
         and _is_plain_class(cls)
     )
-    return ClassSchema({name: part["schema"] for name, part in fields.items()}, definitions, trusted)
+    schemas = {name: part["schema"] for name, part in fields.items()}
+    return ClassSchema(schemas, definitions, _config(outer), trusted)
 
 
 def _is_harmless(outer: Schema, inner: Schema, fields: Mapping[str, Schema]) -> bool:

@@ -14,16 +14,7 @@ from pydantic_core import ErrorDetails
 from sqlkit.catalog import PgType
 from sqlkit.collector import paused_collector
 from sqlkit.composites import composite_reader
-from sqlkit.documents import (
-    NULL_LIST,
-    UNREADABLE,
-    document_reader,
-    is_closed,
-    plain_documents,
-    reaches_decimal,
-    reads_text,
-    telling,
-)
+from sqlkit.documents import NULL_LIST, UNREADABLE, Documents, plain_documents, reaches_decimal, telling
 from sqlkit.generated import LARGE_BATCH, compiled, target_of
 from sqlkit.groups import Group
 from sqlkit.shapes import Column, Mismatch, RowMaker, RowType, adapter_of, describe_type, validatable, without_none
@@ -113,8 +104,9 @@ class _Validating:
     def _documents(self, group: Group, name: str, annotation: Any, column: Column) -> Read | None:
         if not column.type.has_json():
             return None
-        if column.type.kind == "b" and _reads_alone(group, name, annotation):
-            return _naming(column.name, annotation, document_reader(annotation))
+        documents = _documents_of(group, name, annotation)
+        if documents is not None and documents.closed and column.type.kind == "b":
+            return _naming(column.name, annotation, documents.read)
         # pydantic reads the plain data together with the rest of the row: its validators want to see it.
         decimals = reaches_decimal(adapter_of(annotation).core_schema)
         return _naming(column.name, annotation, plain_documents(column.type, decimals=decimals))
@@ -187,17 +179,12 @@ def _is_strict_dataclass(group: Group) -> bool:
     return group.shape == "dataclass" and is_pydantic_dataclass(cls) and bool(group.config().get("strict"))
 
 
-def _reads_alone(group: Group, name: str, annotation: Any) -> bool:
-    """Tell whether a document may be read from its text, and what it gives be validated with the row.
-
-    So it may where no validator wants to see it before, and where what is validated passes as it is.
-    """
-    if not reads_text(adapter_of(annotation)):
-        return False
+def _documents_of(group: Group, name: str, annotation: Any) -> Documents | None:
+    """Return how a field's documents may be read before the row, None where validators want to see it as it is."""
     if group.shape in ("value", "tuple", "named tuple"):
-        return True
+        return Documents.of(annotation)
     known = class_schema(group.annotation, adapter_of(group.annotation).core_schema)
-    return known is not None and name in known.fields and is_closed(known.fields[name])
+    return Documents.of_field(annotation, known, name) if known and name in known.fields else None
 
 
 def _naming(column: str, annotation: Any, read: Read) -> Read:

@@ -20,15 +20,16 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    create_model,
     field_validator,
     model_validator,
 )
 
 from sqlkit import RowError
-from sqlkit.documents import document_step, exact_document, reads_text
+from sqlkit.documents import Documents, exact_document, is_closed
 from sqlkit.shapes import adapter_of
 from sqlkit.testing import TestServer
-from tests.fetching import both, fetch, refused
+from tests.fetching import both, fetch, is_trusted, refused
 
 THIRTY = "0.123456789012345678901234567891"
 
@@ -72,6 +73,17 @@ class Tree(BaseModel):
 class PricedTree(BaseModel):
     price: Decimal
     children: list[PricedTree] = []
+
+
+class OddNames(BaseModel):
+    metadata: Decimal
+    default: dict[str, Decimal]
+    cls: Decimal = Decimal(0)
+    config: Any = None
+    members: list[Decimal] = []
+    expected: Decimal = Decimal(0)
+    type: Decimal = Decimal(0)
+    serialization: Decimal = Decimal(0)
 
 
 class Money(RootModel[Decimal]):
@@ -148,6 +160,17 @@ DOCUMENTS: list[tuple[Any, str, Any]] = [
     (Price, '{"amount": "1.10"}', Price(amount=Decimal("1.10"))),
     (list[Price], '[{"amount": 1.10}]', [Price(amount=Decimal("1.10"))]),
     (Event, EVENT, None),
+    (
+        OddNames,
+        f'{{"metadata": {THIRTY}, "default": {{"a": {THIRTY}}}, "config": {THIRTY}, "members": [1.10]}}',
+        OddNames(
+            metadata=Decimal(THIRTY), default={"a": Decimal(THIRTY)}, config=Decimal(THIRTY), members=[Decimal("1.10")]
+        ),
+    ),
+    *[
+        (create_model("One", **{name: (Decimal, ...)}), f'{{"{name}": {THIRTY}}}', None)
+        for name in ("metadata", "config", "cls", "default", "members", "fields", "choices", "serialization")
+    ],
     (Money, "1.10", Money(Decimal("1.10"))),
     (Pet, '{"kind": "cat", "lives": 9}', Cat(kind="cat", lives=9)),
     (Pet, f'{{"kind": "dog", "price": {THIRTY}}}', Dog(kind="dog", price=Decimal(THIRTY))),
@@ -192,6 +215,8 @@ def test_a_document_becomes_its_type_with_nothing_lost(
             data="é".encode(),
             by_number={1: "a"},
         )
+    elif wanted is None and getattr(annotation, "__name__", "") == "One":
+        wanted = annotation(**{name: Decimal(THIRTY) for name in annotation.model_fields})
     column = "$json$" + text + "$json$::" + pgtype
     (alone,) = both(db, annotation, f"select {column}", value=True)
     (beside,) = both(db, tuple[annotation, str], f"select {column}, 5::money")
@@ -258,7 +283,7 @@ def test_a_number_that_a_float_would_change_is_a_decimal(text: str) -> None:
 )
 def test_pydantic_reads_text_itself_where_nothing_can_be_lost(annotation: Any, closed: bool) -> None:
     """The fast way is taken where neither a Decimal nor an open type nor a validator can be reached."""
-    assert reads_text(adapter_of(annotation)) is closed
+    assert is_closed(adapter_of(annotation).core_schema) is closed
 
 
 # Aggregates, NULL and what does not fit.
@@ -409,11 +434,48 @@ def test_validators_of_documents_run_once(db: psycopg.Connection[Any]) -> None:
         assert seen == [{"a": 1}]
 
 
+class Configured(BaseModel):
+    model_config = ConfigDict(use_enum_values=True, val_json_bytes="base64", ser_json_bytes="base64")
+
+    moods: list[Mood]
+    data: dict[str, bytes]
+
+
+class ValidatedConfigured(Configured):
+    @field_validator("moods")
+    @classmethod
+    def keep(cls, value: Any) -> Any:
+        """Have pydantic look at the row."""
+        return value
+
+
+@pytest.mark.parametrize("annotation", [Configured, ValidatedConfigured])
+def test_a_document_is_read_with_the_configuration_of_its_class(db: psycopg.Connection[Any], annotation: Any) -> None:
+    """What a model's configuration says of its fields holds for their documents as well."""
+    sql = 'select \'["happy"]\'::jsonb as moods, \'{"a": "aGk="}\'::json as data'
+    (made,) = both(db, annotation, sql)
+    assert made == annotation.model_validate_json('{"moods": ["happy"], "data": {"a": "aGk="}}')
+    assert (made.moods, made.data) == (["happy"], {"a": b"hi"})
+
+
+class Recursive(BaseModel):
+    number: int
+    children: list[Recursive] = []
+    price: Decimal = Decimal(0)
+
+
+def test_a_recursive_model_is_a_row_too(db: psycopg.Connection[Any]) -> None:
+    """A model that holds itself is trusted as others are, and its documents are read with its definitions."""
+    sql = f'select 1 as number, \'[{{"number": 2, "price": {THIRTY}}}]\'::jsonb as children'
+    assert is_trusted(db, Recursive, sql)
+    assert both(db, Recursive, sql) == [Recursive(number=1, children=[Recursive(number=2, price=Decimal(THIRTY))])]
+
+
 def test_a_step_tells_whether_null_passes() -> None:
     """NULL passes where the annotation takes None, and is looked at by pydantic where it becomes something else."""
-    assert document_step(Price | None).nullable  # type: ignore[union-attr]
-    assert not document_step(Price).nullable  # type: ignore[union-attr]
-    assert document_step(Annotated[list[int], BeforeValidator(lambda value: value or [])]) is None
+    assert Documents.of(Price | None).step().nullable  # type: ignore[union-attr]
+    assert not Documents.of(Price).step().nullable  # type: ignore[union-attr]
+    assert Documents.of(Annotated[list[int], BeforeValidator(lambda value: value or [])]).step() is None
 
 
 def test_a_large_document_comes_whole(db: psycopg.Connection[Any]) -> None:
