@@ -44,9 +44,7 @@ class Words(Protocol):
 
 
 @pytest.mark.parametrize("debug", [True, False])
-def test_statements_are_logged_by_name(
-    dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool
-) -> None:
+def test_statements_are_logged_by_name(dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool) -> None:
     """Each call is one line with file, line and name; without debug there is none."""
     path = tmp_path / "words.sql"
     path.write_text(SQL, encoding="utf-8")
