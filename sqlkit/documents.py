@@ -111,6 +111,10 @@ CLOSED = frozenset(
 )
 
 
+#: Schemas that change nothing of what they gave once: those, and the exact and the open ones.
+SETTLED = CLOSED | {"decimal", "any"}
+
+
 def strip_version(text: str) -> str:
     """Take the version off a jsonb text that came in binary."""
     return text[1:] if text[:1] == "\x01" else text
@@ -157,16 +161,22 @@ def reaches_decimal(schema: Any) -> bool:
 
 
 def is_closed(schema: Any) -> bool:
-    """Tell whether pydantic may read JSON text itself: no Decimal and no open type can be reached, by no schema.
+    """Tell whether pydantic may read JSON text itself: no Decimal and no open type can be reached, by no schema."""
+    return _holds_only(CLOSED, schema)
 
-    No validator either, so that what was read passes a second validation as it is.
-    """
+
+def is_settled(schema: Any) -> bool:
+    """Tell whether what a schema gives passes a second validation as it is: it holds no validator."""
+    return _holds_only(SETTLED, schema)
+
+
+def _holds_only(kinds: frozenset[str], schema: Any) -> bool:
     kind = schema.get("type")
-    if kind is not None and kind not in CLOSED:
+    if kind is not None and kind not in kinds:
         return False
     if schema.get("revalidate_instances") or "revalidate_instances" in (schema.get("config") or ()):
         return False
-    return all(map(is_closed, inner_schemas(schema)))
+    return all(_holds_only(kinds, part) for part in inner_schemas(schema))
 
 
 # From the text of a column to a value.
@@ -175,14 +185,16 @@ def is_closed(schema: Any) -> bool:
 class Documents:
     """How the documents of a JSON column become validated values.
 
-    ``read`` takes the text of one, or None; Distrust where it does not fit. ``closed`` says that what it gives passes a
-    second validation as it is, ``decimals`` that a Decimal can be reached.
+    ``read`` takes the text of one, or None; Distrust where it does not fit. ``closed`` says that pydantic may read the
+    text itself, ``decimals`` that a Decimal can be reached, ``settled`` that what ``read`` gives may be validated
+    again.
     """
 
     def __init__(self, annotation: Any, schema: Any, config: Any = None) -> None:
         self.expected = describe_type(annotation)
         self.validator = SchemaValidator(schema, config)
         self.closed = is_closed(schema)
+        self.settled = is_settled(schema)
         self.decimals = reaches_decimal(schema)
 
     @classmethod
@@ -202,12 +214,26 @@ class Documents:
                 return self.validator.validate_python(None)
             if self.closed:
                 return self.validator.validate_json(strip_version(text))
-            return self.validator.validate_python(exact_document(text, decimals=self.decimals))
+            return self._read_exactly(text)
         except ValidationError as error:
             raise Distrust(self.expected, _fault(error, text)) from None
         except UNREADABLE as error:
             got = f"a JSON document that Python cannot read ({type(error).__name__})"
             raise Distrust(self.expected, got) from None
+
+    def _read_exactly(self, text: str) -> Any:
+        document = exact_document(text, decimals=self.decimals)
+        try:
+            return self.validator.validate_python(document)
+        except ValidationError:
+            # A strict field takes a date's text from JSON and not from Python. So JSON says whether the document fits,
+            # and its values, which may have lost digits, are read again without strictness.
+            try:
+                self.validator.validate_json(strip_version(text))
+                return self.validator.validate_python(document, strict=False)
+            except ValidationError:
+                pass
+            raise
 
     def step(self) -> Step | None:
         """Return the step of a column that needs no validation again, or None where NULL becomes something else."""

@@ -105,7 +105,7 @@ class _Validating:
         if not column.type.has_json():
             return None
         documents = _documents_of(group, name, annotation)
-        if documents is not None and documents.closed and column.type.kind == "b":
+        if documents is not None and documents.settled and column.type.kind == "b":
             return _naming(column.name, annotation, documents.read)
         # pydantic reads the plain data together with the rest of the row: its validators want to see it.
         decimals = reaches_decimal(adapter_of(annotation).core_schema)

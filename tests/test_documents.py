@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal, NamedTuple, Union
@@ -456,6 +456,40 @@ def test_a_document_is_read_with_the_configuration_of_its_class(db: psycopg.Conn
     (made,) = both(db, annotation, sql)
     assert made == annotation.model_validate_json('{"moods": ["happy"], "data": {"a": "aGk="}}')
     assert (made.moods, made.data) == (["happy"], {"a": b"hi"})
+
+
+class StrictOffer(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    price: Decimal
+    at: datetime
+    mood: Mood
+    number: int = 0
+    anything: Any = None
+
+
+class OfferHolder(BaseModel):
+    document: StrictOffer
+
+
+class StrictOfferHolder(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    document: StrictOffer
+
+
+OFFER = f'{{"price": {THIRTY}, "at": "2026-01-01T00:00:00Z", "mood": "happy", "anything": {THIRTY}'
+
+
+@pytest.mark.parametrize("annotation", [OfferHolder, StrictOfferHolder])
+def test_strict_documents_are_strict_as_json_is_and_exact(db: psycopg.Connection[Any], annotation: Any) -> None:
+    """A strict model takes from a document what it takes from JSON, and its decimals keep their digits."""
+    (made,) = both(db, annotation, f"select '{OFFER}}}'::jsonb as document")
+    assert made.document == StrictOffer(
+        price=Decimal(THIRTY), at=datetime(2026, 1, 1, tzinfo=UTC), mood=Mood.HAPPY, anything=Decimal(THIRTY)
+    )
+    refused(db, annotation, f'select \'{OFFER}, "number": "5"}}\'::jsonb as document')
+    refused(db, annotation, f"select '{OFFER}, \"number\": 5.5}}'::jsonb as document")
 
 
 class Recursive(BaseModel):
