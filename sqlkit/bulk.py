@@ -168,7 +168,7 @@ class Progress:
         leave_pipeline(conn)
         if self.own:
             yield from roll_back(conn.pgconn)
-        elif self.began and (to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS):
+        elif to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS:
             yield from command(conn.pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
         if isinstance(error, RowError) and self.prepared is not None and self.prepared.composite:
@@ -225,8 +225,9 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
             return _step(conn, progress.finish(conn))
         except BaseException as error:
             note(error, batch.query)
-            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
-                _step(conn, progress.undo(conn, error))
+            if progress.began:
+                with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                    _step(conn, progress.undo(conn, error))
             raise
     finally:
         if lender is not None:
@@ -255,8 +256,9 @@ async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] 
             return await _step_async(conn, progress.finish(conn))
         except BaseException as error:
             note(error, batch.query)
-            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
-                await _step_async(conn, progress.undo(conn, error))
+            if progress.began:
+                with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                    await _step_async(conn, progress.undo(conn, error))
             raise
     finally:
         await chunks.aclose()

@@ -155,7 +155,7 @@ class Frame:
     def __init__(self, copy: CopyIn, local: Local | None) -> None:
         self.copy = copy
         self.local = local
-        self.own = self.savepoint = False
+        self.began = self.own = self.savepoint = False
 
     def start(self, conn: Connection) -> PQGen[CopyFormat]:
         """Begin, and learn how the columns go over the wire."""
@@ -163,6 +163,7 @@ class Frame:
         idle = yield from enter(conn, self.copy.query)
         if conn._pipeline:
             raise ConnectionBusy(f"{self.copy.query.label}: COPY cannot run in a pipeline: leave its block first")
+        self.began = True
         if local is not None and idle and conn.autocommit:
             yield from begin(conn.pgconn, local)
             self.own = True
@@ -282,8 +283,9 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
         return _promised(copy, cursor)
     except BaseException as error:
         note(error, copy.query)
-        with suppress(psycopg.Error), conn.lock:  # a connection that is lost, whose error is on its way
-            conn.wait(frame.undo(conn, error))
+        if frame.began:
+            with suppress(psycopg.Error), conn.lock:  # a connection that is lost, whose error is on its way
+                conn.wait(frame.undo(conn, error))
         raise
     finally:
         if lender is not None:
@@ -318,9 +320,10 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
         return _promised(copy, cursor)
     except BaseException as error:
         note(error, copy.query)
-        with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
-            async with conn.lock:
-                await conn.wait(frame.undo(conn, error))
+        if frame.began:
+            with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
+                async with conn.lock:
+                    await conn.wait(frame.undo(conn, error))
         raise
     finally:
         await chunks.aclose()
