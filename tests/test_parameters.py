@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -132,7 +131,6 @@ def db(server: TestServer) -> Iterator[psycopg.Connection[Any]]:
 @pytest.mark.parametrize(
     ("pgtype", "sent", "text"),
     [
-        ("int", True, None),
         ("text", UUID(int=1), "00000000-0000-0000-0000-000000000001"),
         ("text", 5, "5"),
         ("text", Decimal("1.50"), "1.50"),
@@ -160,7 +158,7 @@ def db(server: TestServer) -> Iterator[psycopg.Connection[Any]]:
         ("int[]", [[1], [2]], "{{1},{2}}"),
         ("numeric[]", [1, Decimal("1.5"), 2.5], "{1,1.5,2.5}"),
         ("text[]", [Mood.HAPPY, UUID(int=1)], "{happy,00000000-0000-0000-0000-000000000001}"),
-        ("uuid[]", [UUID(int=1), "00000000000000000000000000000002"], None),
+        ("uuid[]", [UUID(int=1), str(UUID(int=2))], f"{{{UUID(int=1)},{UUID(int=2)}}}"),
         ("pair", "(1,a)", "(1,a)"),
         ("pair", Pair(number=1, word="a"), "(1,a)"),
         ("pair", PairTuple("a", 1), "(1,a)"),
@@ -174,15 +172,11 @@ def db(server: TestServer) -> Iterator[psycopg.Connection[Any]]:
     ],
 )
 def test_a_value_goes_as_the_type_that_is_wanted(
-    db: psycopg.Connection[Any], pgtype: str, sent: Any, text: str | None
+    db: psycopg.Connection[Any], pgtype: str, sent: Any, text: str
 ) -> None:
     """What another type has a true form for goes as that; the rest is PostgreSQL's to say."""
-    if sent is True:
-        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
-            fetch(db, str, f"select cast(cast(:sent as {pgtype}) as text)", sent=sent)
-        return
     (found,) = fetch(db, str, f"select cast(cast(:sent as {pgtype}) as text)", sent=sent)
-    assert text is None or found == text
+    assert found == text
 
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -303,8 +297,8 @@ def test_a_nul_inside_other_values_is_a_data_error(db: psycopg.Connection[Any], 
         (Colour.ROT, '"red"'),
         (Text.ROT, '"red"'),
         ([Mood.HAPPY, Colour.ROT, Text.ROT, Level.LOW], '["happy", "red", "red", 1]'),
-        ({Mood.HAPPY: 1, Level.LOW: 2, 3: 4, True: 5, None: 6}, '{"happy": 1, "1": 2, "3": 4, "true": 5, "null": 6}'),
-        ({UUID(int=1): UUID(int=2)}, None),
+        ({Mood.HAPPY: 1, 2: 2, 3: 4, False: 5, None: 6}, '{"happy": 1, "2": 2, "3": 4, "false": 5, "null": 6}'),
+        ({UUID(int=1): UUID(int=2)}, f'{{"{UUID(int=1)}": "{UUID(int=2)}"}}'),
         (Price(amount=Decimal("1.10")), '{"amount":"1.10","note":null}'),
         ([Price(amount=Decimal("1.10"))], '[{"amount":"1.10","note":null}]'),
         (Floating(number=None), '{"number":null}'),
@@ -317,18 +311,12 @@ def test_a_nul_inside_other_values_is_a_data_error(db: psycopg.Connection[Any], 
         (MappingProxyType({"a": 1}), '{"a": 1}'),
         (Json({"a": 1}), '{"a": 1}'),
         (Jsonb([1, Mood.HAPPY]), '[1, "happy"]'),
-        ({'é"\n\u2028': "\U0001f3b5"}, None),
+        ({"é": "\U0001f3b5"}, '{"é": "\U0001f3b5"}'),
     ],
 )
 def test_json_parameters_take_what_json_can_hold(db: psycopg.Connection[Any], sent: Any, text: str | None) -> None:
     """Models go as they serialise themselves, enums by value, decimals with their digits, a str as it is."""
-    if sent == {Mood.HAPPY: 1, Level.LOW: 2, 3: 4, True: 5, None: 6}:
-        sent = {Mood.HAPPY: 1, 2: 2, 3: 4, False: 5, None: 6}
-        text = '{"happy": 1, "2": 2, "3": 4, "false": 5, "null": 6}'
     (found,) = fetch(db, str | None, "select cast(cast(:sent as json) as text)", sent=sent)
-    if text is None and sent is not None:
-        text = found
-        assert json.loads(found) == json.loads(json.dumps({str(key): str(value) for key, value in sent.items()}))
     assert found == text
     fetch(db, Any, "select cast(:sent as jsonb)", value=True, sent=sent)
 
@@ -415,6 +403,8 @@ def test_a_wrong_text_is_the_servers_own_error(db: psycopg.Connection[Any]) -> N
     assert caught.value.__notes__ == ["<sql>:1: <sql>"]
     with pytest.raises(psycopg.errors.NumericValueOutOfRange):
         fetch(db, int, "select cast(:sent as smallint)", sent=70_000)
+    with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+        fetch(db, int, "select cast(:sent as int)", sent=True)
 
 
 def test_a_type_without_a_dumper_is_psycopgs_error(db: psycopg.Connection[Any]) -> None:
