@@ -19,10 +19,10 @@ from sqlkit.errors import (
     SqlkitError,
     TooManyRows,
 )
-from sqlkit.execution import AsyncExecutor, AsyncLender, Executor, Lender
+from sqlkit.execution.calls import AsyncExecutor, AsyncLender, Executor, Lender
+from sqlkit.execution.streams import AsyncRows, Rows
 from sqlkit.queries import load
 from sqlkit.statements import Statement, read_statements
-from sqlkit.streams import AsyncRows, Rows
 
 if TYPE_CHECKING:
     from sqlkit.database import AsyncDatabase, Database

@@ -13,13 +13,13 @@ from typing import Any, LiteralString, TypeVar, cast, overload
 import psycopg
 
 from sqlkit.annotations import Affected
-from sqlkit.contracts import Cardinality
+from sqlkit.contracts.contract import Cardinality
+from sqlkit.contracts.items import read_path
 from sqlkit.errors import ArgumentError
-from sqlkit.execution import AsyncExecutor, Executor, Query, call, call_async
-from sqlkit.items import read_path
-from sqlkit.shapes import RowType
+from sqlkit.execution.calls import AsyncExecutor, Executor, Query, call, call_async
+from sqlkit.execution.streams import AsyncRows, Rows
+from sqlkit.rows.shapes import RowType
 from sqlkit.statements import Statement, Variant, parse_statement
-from sqlkit.streams import AsyncRows, Rows
 
 __all__ = ["execute", "fetch_all", "fetch_one", "fetch_optional", "stream"]
 

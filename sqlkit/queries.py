@@ -14,15 +14,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-from sqlkit.bindings import Binding, bind
-from sqlkit.bulk import run_batch, run_batch_async
-from sqlkit.contracts import Cardinality, Contract, read_contracts
-from sqlkit.copies import copy_in, copy_in_async
+from sqlkit.contracts.bindings import Binding, bind
+from sqlkit.contracts.contract import Cardinality, Contract, read_contracts
+from sqlkit.contracts.items import read_path
 from sqlkit.errors import ContractError
-from sqlkit.execution import call, call_async
-from sqlkit.items import read_path
+from sqlkit.execution.bulk import run_batch, run_batch_async
+from sqlkit.execution.calls import call, call_async
+from sqlkit.execution.copies import copy_in, copy_in_async
+from sqlkit.execution.streams import AsyncRows, Rows
 from sqlkit.statements import Statement, read_statements
-from sqlkit.streams import AsyncRows, Rows
 
 __all__ = ["load"]
 

@@ -20,7 +20,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sqlkit.errors import ConfigurationError
-from sqlkit.sources import Found, Layer, environment, given, merged, read_config, read_env_file
+from sqlkit.settings_sources import Found, Layer, environment, given, merged, read_config, read_env_file
 
 __all__ = ["SecretDsn", "Settings"]
 

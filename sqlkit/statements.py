@@ -13,17 +13,17 @@ from itertools import islice, product
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlkit.boundaries import check_boundaries, check_brackets, check_spans
-from sqlkit.clauses import writes
-from sqlkit.copying import CopyTarget, copy_target
 from sqlkit.errors import ArgumentError
-from sqlkit.guards import check_guards
-from sqlkit.markers import read_markers
-from sqlkit.references import Reference
-from sqlkit.regions import Region, read_uses
-from sqlkit.sections import Section, cut, whole
-from sqlkit.segments import Segment, cut_segments, join
-from sqlkit.sqltext import SqlText, read_text
+from sqlkit.sqlfile.boundaries import check_boundaries, check_brackets, check_spans
+from sqlkit.sqlfile.clauses import writes
+from sqlkit.sqlfile.copying import CopyTarget, copy_target
+from sqlkit.sqlfile.guards import check_guards
+from sqlkit.sqlfile.markers import read_markers
+from sqlkit.sqlfile.references import Reference
+from sqlkit.sqlfile.regions import Region, read_uses
+from sqlkit.sqlfile.sections import Section, cut, whole
+from sqlkit.sqlfile.segments import Segment, cut_segments, join
+from sqlkit.sqlfile.sqltext import SqlText, read_text
 
 __all__ = [
     "CopyTarget",

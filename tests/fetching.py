@@ -8,9 +8,9 @@ import psycopg
 import pytest
 
 from sqlkit import RowError
-from sqlkit.contracts import Cardinality
-from sqlkit.execution import Query, call
-from sqlkit.shapes import RowMaker, RowType
+from sqlkit.contracts.contract import Cardinality
+from sqlkit.execution.calls import Query, call
+from sqlkit.rows.shapes import RowMaker, RowType
 from sqlkit.statements import parse_statement
 
 __all__ = ["both", "fetch", "is_trusted", "refused"]

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, model_validator
 
 from sqlkit import RowError
-from sqlkit.collector import paused_collector
+from sqlkit.rows.collector import paused_collector
 from sqlkit.testing import TestServer
 from tests.fetching import fetch
 

@@ -15,7 +15,7 @@ from typing_extensions import TypeAliasType
 
 import sqlkit
 from sqlkit import Affected, AsyncDatabase, AsyncExecutor, AsyncRows, ContractError, Database, Executor, One, Rows
-from sqlkit.contracts import Cardinality, Contract, read_contracts
+from sqlkit.contracts.contract import Cardinality, Contract, read_contracts
 from tests.songbook import Mood, NewSong, Song, write_sql
 
 if TYPE_CHECKING:
@@ -201,17 +201,17 @@ class Bad:
     class Silent(Protocol):
         """No return annotation."""
 
-        def get(self, db: Executor): ...
+        def get(self, db: Executor): ...  # type: ignore[no-untyped-def]
 
     class BareList(Protocol):
         """A list of what."""
 
-        def get(self, db: Executor) -> list: ...
+        def get(self, db: Executor) -> list: ...  # type: ignore[type-arg]
 
     class BareRows(Protocol):
         """A stream of what."""
 
-        def get(self, db: Executor) -> Rows: ...
+        def get(self, db: Executor) -> Rows: ...  # type: ignore[type-arg]
 
     class Anything(Protocol):
         """Anything."""
@@ -316,7 +316,7 @@ class Bad:
     class Unreadable(Protocol):
         """An annotation that is none."""
 
-        def get(self, db: Executor) -> "list[": ...  # noqa: F722
+        def get(self, db: Executor) -> "list[": ...  # type: ignore[valid-type]  # noqa: F722
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,11 @@ class Disagree:
     class ChoiceDefault(Protocol):
         """A default that is no label."""
 
-        def ordered(self, db: Executor, order: Literal["title", "newest"] = "x") -> list[int]: ...
+        def ordered(
+            self,
+            db: Executor,
+            order: Literal["title", "newest"] = "x",  # type: ignore[assignment]
+        ) -> list[int]: ...
 
     class OptionalWithout(Protocol):
         """An optional parameter without a default."""
@@ -653,7 +657,7 @@ def test_local_classes_are_known_where_load_is_called(tmp_path: Path) -> None:
         def get(self, db: Executor) -> list[Local]: ...
 
     queries: Queries = sqlkit.load(Queries, write_sql(tmp_path, "-- name: get\nselect 1 as x"))
-    assert queries.get.sqlkit_contract.row.annotation is Local
+    assert queries.get.sqlkit_contract.row.annotation is Local  # type: ignore[attr-defined]
 
 
 def test_class_of_the_caller_does_not_replace_that_of_the_protocol(tmp_path: Path) -> None:
@@ -670,7 +674,7 @@ class Shadowing(Protocol):
     """A query may be named as a type is that a later one returns."""
 
     def list(self, db: Executor) -> Affected: ...
-    def get(self, db: Executor) -> list[int]: ...
+    def get(self, db: Executor) -> list[int]: ...  # type: ignore[valid-type]
 
 
 def test_query_that_is_named_like_a_type_does_not_hide_it(tmp_path: Path) -> None:
@@ -688,7 +692,7 @@ class Base(Protocol):
 class Derived(Base, Protocol):
     """Adds a query and changes another."""
 
-    def get(self, db: Executor) -> int | None: ...
+    def get(self, db: Executor) -> int | None: ...  # type: ignore[override]
     def other(self, db: Executor) -> str: ...
 
 
@@ -705,10 +709,10 @@ def test_protocols_inherit() -> None:
 def test_executor_may_be_any_that_lends_or_connects(executor: Any) -> None:
     """The first parameter may be narrower than Executor."""
 
-    def get(self: Any, db: Any) -> int: ...
+    def get(self: Any, db: Any) -> int: ...  # type: ignore[empty-body]
 
     get.__annotations__ = {"db": executor, "return": int}
-    interface = type(Protocol)("Q", (Protocol,), {"get": get})
+    interface = type(Protocol)("Q", (Protocol,), {"get": get})  # type: ignore[misc]
     assert contract(interface).asynchronous is False
 
 

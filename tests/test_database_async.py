@@ -201,7 +201,7 @@ def test_connection_left_unusable_is_replaced(module_dsn: str) -> None:
     """A borrower who closes a connection or leaves it busy is told where, and the pool has a new one."""
 
     async def close(conn: psycopg.AsyncConnection[Any]) -> object:
-        return await conn.close()
+        return await conn.close()  # type: ignore[func-returns-value]
 
     async def pipeline(conn: psycopg.AsyncConnection[Any]) -> object:
         left = conn.pipeline()

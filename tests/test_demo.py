@@ -41,7 +41,7 @@ def counts(dsn: str) -> tuple[int, ...]:
     """Return how many users, songs, bands and members there are."""
     with psycopg.connect(dsn) as conn:
         tables = ("users", "songs", "bands", "band_members")
-        rows = [conn.execute(f"select count(*) from {table}").fetchone() for table in tables]  # type: ignore[arg-type]
+        rows = [conn.execute(f"select count(*) from {table}").fetchone() for table in tables]
     return tuple(row[0] for row in rows if row)
 
 

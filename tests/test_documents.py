@@ -26,9 +26,9 @@ from pydantic import (
 )
 
 from sqlkit import RowError
-from sqlkit.documents import Documents, exact_document, is_closed
-from sqlkit.shapes import adapter_of
+from sqlkit.rows.shapes import adapter_of
 from sqlkit.testing import TestServer
+from sqlkit.values.documents import Documents, exact_document, is_closed
 from tests.fetching import both, fetch, is_trusted, refused
 
 THIRTY = "0.123456789012345678901234567891"
@@ -168,7 +168,7 @@ DOCUMENTS: list[tuple[Any, str, Any]] = [
         ),
     ),
     *[
-        (create_model("One", **{name: (Decimal, ...)}), f'{{"{name}": {THIRTY}}}', None)
+        (create_model("One", **{name: (Decimal, ...)}), f'{{"{name}": {THIRTY}}}', None)  # type: ignore[call-overload]
         for name in ("metadata", "config", "cls", "default", "members", "fields", "choices", "serialization")
     ],
     (Money, "1.10", Money(Decimal("1.10"))),

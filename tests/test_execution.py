@@ -100,7 +100,7 @@ def connection_of(database: Database) -> Connection:
 
 def rows(conn: Connection, sql: str = "select count(*) from songs") -> Any:
     """Return the first value of a raw statement."""
-    return conn.execute(sql).fetchone()[0]
+    return conn.execute(sql).fetchone()[0]  # type: ignore[index]
 
 
 # Round trips.
@@ -467,7 +467,7 @@ def test_oldest_prepared_statement_makes_room(
     tmp_path: Path, book: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection keeps so many statements prepared and no more; who comes again is prepared again."""
-    monkeypatch.setattr("sqlkit.prepared.PREPARED_MAX", 20)
+    monkeypatch.setattr("sqlkit.execution.prepared.PREPARED_MAX", 20)
     lines = "".join(f"    + :{name} --? optional\n" for name in "abcdef")
     queries: Numbered = sqlkit.load(Numbered, write_sql(tmp_path, f"-- name: get\nselect 0\n{lines};"))
     for _ in range(2):
@@ -488,7 +488,7 @@ def test_failing_statement_is_not_prepared_again_and_again(book: Connection, son
         with pytest.raises(psycopg.errors.UndefinedTable):
             sqlkit.fetch_one(book, int, statement, x=1)
         with pytest.raises(psycopg.errors.InvalidTextRepresentation):
-            songs.get_song(book, song_id="x")
+            songs.get_song(book, song_id="x")  # type: ignore[arg-type]
     assert len(prepared_statements(book)) == 2
 
 
@@ -686,12 +686,12 @@ def test_async_executor_is_no_sync_one(book_dsn: str, songs: Songs, async_songs:
     async def main() -> None:
         async with await AsyncDatabase.connect(book_dsn, pool_max_size=1) as database:
             with pytest.raises(TypeError, match="takes a psycopg Connection or a Database, not AsyncDatabase"):
-                songs.count_songs(database)
+                songs.count_songs(database)  # type: ignore[arg-type]
             assert database.status().checked_out == 0
 
     run(main())
     with Database.connect(book_dsn, pool_max_size=1) as sync:
-        executor: AsyncExecutor = sync
+        executor: AsyncExecutor = sync  # type: ignore[assignment]
         with pytest.raises(TypeError, match="takes a psycopg AsyncConnection or an AsyncDatabase, not Database"):
             run(async_songs.count_songs(executor))
         assert sync.status().checked_out == 0

@@ -735,7 +735,7 @@ def test_yoyo_url(given: str, url: str) -> None:
 @pytest.mark.parametrize("password", ["p@:/?#&=", "100%", "a+b c", "ü'\"\\"])
 def test_yoyo_reads_the_password(password: str) -> None:
     """What yoyo reads is the very password of the DSN, whatever is in it."""
-    from yoyo.connections import parse_uri
+    from yoyo.connections import parse_uri  # type: ignore[import-untyped]
 
     given = make_conninfo(host="h", user="u@x", password=password, dbname="db")
     for schema in (None, "My Schema"):

@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict, field_serializer
 
 import sqlkit
 from sqlkit import Affected, ArgumentError, Executor
-from sqlkit.parameters import DumpTable
 from sqlkit.testing import TestServer, dropped_afterwards
+from sqlkit.values.parameters import DumpTable
 from tests.fetching import fetch
 
 TYPES = """
@@ -418,7 +418,7 @@ def test_tables_of_dumps_are_learnt_by_type(db: psycopg.Connection[Any]) -> None
     """A table chooses once for each Python type, and says nothing for None."""
     from psycopg.adapt import Transformer
 
-    from sqlkit.catalog import PgType
+    from sqlkit.values.catalog import PgType
 
     table = DumpTable(PgType("int4"), Transformer(db))
     assert table[int](5) == b"5"

@@ -38,7 +38,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.rows.groups", "sqlkit.rows.shapes", "sqlkit.rows.trust"],
     ["sqlkit.values.catalog"],
     ["sqlkit.annotations", "sqlkit.connection", "sqlkit.settings"],
-    ["sqlkit.places", "sqlkit.settings_sources", "sqlkit.staleness"],
+    ["sqlkit.places", "sqlkit.settings_sources"],
     ["sqlkit.statements"],
     ["sqlkit.sqlfile"],
     ["sqlkit.lexer"],

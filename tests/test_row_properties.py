@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from sqlkit.catalog import PgType
-from sqlkit.rows import row_maker
-from sqlkit.shapes import Column, Mismatch, RowType
+from sqlkit.rows.maker import row_maker
+from sqlkit.rows.shapes import Column, Mismatch, RowType
 from sqlkit.testing import TestServer, dropped_afterwards
+from sqlkit.values.catalog import PgType
 from tests.fetching import fetch
 
 NO_DEADLINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -140,7 +140,7 @@ def of_model(names: list[str], annotations: list[Any], extra: dict[str, Any], dr
     """Make a model with these fields."""
     config = draw(st.sampled_from(CONFIGS))
     fields: Any = {name: (annotation, ...) for name, annotation in zip(names, annotations, strict=True)} | extra
-    return create_model("Model", __config__=ConfigDict(**config), **fields)
+    return create_model("Model", __config__=ConfigDict(**config), **fields)  # type: ignore[typeddict-item]
 
 
 def of_dataclass(names: list[str], annotations: list[Any], extra: dict[str, Any], draw: Any) -> Any:
@@ -154,7 +154,7 @@ def of_dataclass(names: list[str], annotations: list[Any], extra: dict[str, Any]
 
 def of_tuple(names: list[str], annotations: list[Any], extra: dict[str, Any], draw: Any) -> Any:
     """Make a NamedTuple with these fields."""
-    return NamedTuple("Named", list(zip(names, annotations, strict=True)))  # type: ignore[misc]
+    return NamedTuple("Named", list(zip(names, annotations, strict=True)))
 
 
 def of_dict(names: list[str], annotations: list[Any], extra: dict[str, Any], draw: Any) -> Any:

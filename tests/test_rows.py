@@ -133,7 +133,7 @@ class Private(BaseModel):
 class Computed(BaseModel):
     song_id: int
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def twice(self) -> int:
         """Twice the number."""
@@ -298,7 +298,7 @@ def test_a_row_takes_the_shape_of_its_annotation(
     """A row becomes what is annotated, the same on both paths and the same as its author would make."""
     (made,) = both(db, annotation, sql, value=annotation is Any)
     if wanted is None and annotation is Aliased:
-        wanted = Aliased(songId=1, name="a", moodOf="happy")
+        wanted = Aliased(songId=1, name="a", moodOf="happy")  # type: ignore[call-arg]
     elif annotation is Extra:
         assert made.model_extra == {"other": 2, "the.document": {"a": 1.1}}
         return
@@ -345,7 +345,8 @@ def test_fields_may_have_odd_names(db: psycopg.Connection[Any]) -> None:
     """A field's name may be a keyword, have blanks, or letters that Python would normalise."""
     from pydantic import create_model
 
-    odd: Any = create_model("Odd", **{"class": (int, ...), "two words": (int, 5), "ﬁn": (int, 6), "'": (int, ...)})
+    fields: Any = {"class": (int, ...), "two words": (int, 5), "ﬁn": (int, 6), "'": (int, ...)}
+    odd: Any = create_model("Odd", **fields)
     (made,) = both(db, odd, 'select 1 as class, 2 as "ﬁn", 3 as "\'"')
     assert vars(made) == {"class": 1, "two words": 5, "ﬁn": 2, "'": 3}
 

@@ -15,7 +15,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from sqlkit import PgRange
-from sqlkit.shapes import RowField, RowType, adapter_of, classify, describe_type, without_none
+from sqlkit.rows.shapes import RowField, RowType, adapter_of, classify, describe_type, without_none
 
 T = TypeVar("T")
 

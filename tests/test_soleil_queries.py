@@ -288,7 +288,7 @@ def test_delete_song(api: Api) -> None:
     assert api.songs.list_songs(user_id=user.user_id) == [other]
 
 
-LISTED = {
+LISTED: dict[str, dict[str, Any]] = {
     "Avalon": {"key": "F", "rhythm": "Swing", "tempo": 220, "genre": "Standard", "chart_types": ["guitar", "bass"]},
     "Dinah": {"key": "Ab", "rhythm": "Swing", "tempo": 170, "genre": "Standard", "chart_types": ["bass"]},
     "Greensleeves": {"key": "Amin", "rhythm": "Waltz", "tempo": 112, "genre": "Folk"},
@@ -534,7 +534,7 @@ def formed(api: Api) -> tuple[soleil.Band, soleil.Band, list[soleil.User]]:
     names = ("Zoe", "Abe", "Mia")
     users = [api.user(name) for name in names]
     band, empty = (api.bands.create_band(band=soleil.NewBand(name=name)) for name in ("Aces", "Nobodies"))
-    for user, role in zip(users, (soleil.BandRole.LEADER, "member", "guest"), strict=True):
+    for user, role in zip(users, (soleil.BandRole.LEADER, soleil.BandRole.MEMBER, soleil.BandRole.GUEST), strict=True):
         new = soleil.NewMember(band_id=band.band_id, user_id=user.user_id, role=role, joined_at=at(1))
         api.bands.add_member(member=new)
     return band, empty, users
@@ -587,9 +587,9 @@ def test_updates_set_updated_at(soleil_dsn: str) -> None:
         user = sync.users.create_user(db, user=soleil.NewUser(email="a@b", google_id="g", display_name="A"))
         song = sync.songs.create_song(db, song=soleil.NewSong(user_id=user.user_id, title="T"))
         band = sync.bands.create_band(db, band=soleil.NewBand(name="B"))
-        key = {"band_id": band.band_id, "user_id": user.user_id}
+        key: dict[str, Any] = {"band_id": band.band_id, "user_id": user.user_id}
         member = sync.bands.add_member(db, member=soleil.NewMember(**key))
-        pairs = [
+        pairs: list[tuple[Any, Any]] = [
             (user, sync.users.update_user(db, user_id=user.user_id, changes=soleil.UserChanges())),
             (user, sync.users.update_user_profile(db, user_id=user.user_id, profile_data={})),
             (song, sync.songs.update_song(db, song_id=song.song_id, changes=soleil.SongChanges())),

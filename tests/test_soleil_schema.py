@@ -216,7 +216,7 @@ def test_role_of_the_application(soleil_dsn: str) -> None:
                 conn.execute(statement)
 
 
-USER = {"email": "a@b", "google_id": "g", "display_name": "A"}
+USER: dict[str, Any] = {"email": "a@b", "google_id": "g", "display_name": "A"}
 SONG = {"user_id": uuid4(), "title": "T"}
 MEMBER = {"band_id": uuid4(), "user_id": uuid4()}
 

@@ -169,7 +169,7 @@ def change(dsn: str, sql: str) -> None:
 
 def first_arguments(name: str) -> list[Any]:
     """Return arguments that fit the schema as it was."""
-    return {"by_label": ["red"], "by_number": [1], "add": [3]}.get(name, [])
+    return {"by_label": ["red"], "by_number": [1], "add": [3]}.get(name, [])  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("what", CHANGES)

@@ -84,7 +84,7 @@ class Documented(BaseModel):
     number: int = Field(description="a number", examples=[1], title="Number", serialization_alias="no")
     word: str = Field(alias="aWord", repr=False, exclude=True, deprecated=False)
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def twice(self) -> int:
         """Twice the number."""
@@ -252,7 +252,7 @@ class FieldAfter(Song):
     @classmethod
     def change(cls, value: str) -> str:
         """Change the word."""
-        return upper(value)
+        return upper(value)  # type: ignore[no-any-return]
 
 
 class EveryField(Song):
@@ -350,7 +350,7 @@ class ValidatesDefaults(BaseModel):
 class ValidatesOneDefault(BaseModel):
     number: int
     word: str
-    other: int = Field(default="5", validate_default=True)  # type: ignore[arg-type]
+    other: int = Field(default="5", validate_default=True)
 
 
 class FactoryWithData(BaseModel):
@@ -477,7 +477,7 @@ class ValidatorInDataclass:
     @classmethod
     def change(cls, value: str) -> str:
         """Change the word."""
-        return upper(value)
+        return upper(value)  # type: ignore[no-any-return]
 
 
 @dataclasses.dataclass

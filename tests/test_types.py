@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field, NonNegativeInt
 
 import sqlkit
 from sqlkit import Affected, ArgumentError, Executor, PgMultirange, PgRange
-from sqlkit.shapes import describe_type
+from sqlkit.rows.shapes import describe_type
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests.fetching import both, fetch, refused
 

@@ -1,0 +1,1 @@
+"""Methods of a Protocol as contracts, and their agreement with statements."""

@@ -1,0 +1,273 @@
+"""A method of a Protocol, read as a contract: parameters, number of rows, row type, colour.
+
+Nothing here knows SQL. What an annotation cannot say is a ``ContractError`` with the method's place, raised before
+anything runs.
+"""
+
+from __future__ import annotations
+
+import builtins
+import collections.abc
+import inspect
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import psycopg
+from typing_extensions import TypeAliasType
+
+from sqlkit.annotations import Affected, OneMarker
+from sqlkit.errors import ContractError
+from sqlkit.rows.shapes import RowType, describe_type
+
+__all__ = ["Cardinality", "Contract", "Parameter", "read_contract", "read_contracts"]
+
+ITERABLES = (collections.abc.Iterable, collections.abc.AsyncIterable)
+
+
+class Cardinality(Enum):
+    """How many rows a return annotation promises."""
+
+    ONE = "one"
+    OPTIONAL = "optional"
+    ALL = "all"
+    STREAM = "stream"
+    AFFECTED = "affected"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a method behind the executor; ``default`` is ``inspect.Parameter.empty`` where there is none."""
+
+    name: str
+    annotation: Any
+    default: Any
+
+    @property
+    def item(self) -> Any:
+        """The T of ``Iterable[T]``, ``AsyncIterable[T]`` or the union of both; None where it is no such thing."""
+        members = get_args(self.annotation) if get_origin(self.annotation) in (Union, UnionType) else [self.annotation]
+        if not all(get_origin(member) in ITERABLES for member in members):
+            return None
+        items = [get_args(member)[0] for member in members]
+        return items[0] if all(item == items[0] for item in items) else None
+
+    @property
+    def only_async(self) -> bool:
+        """Tell whether the items can come asynchronously only."""
+        return get_origin(self.annotation) is collections.abc.AsyncIterable
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a method promises and takes.
+
+    ``place`` is ``file:line`` of the method, ``label`` begins every error about it, ``row`` is None where no rows are
+    returned, ``executor`` the name of the first parameter.
+    """
+
+    name: str
+    interface: type
+    function: Any
+    place: str
+    signature: inspect.Signature
+    executor: str
+    parameters: Mapping[str, Parameter]
+    cardinality: Cardinality
+    row: RowType | None
+    asynchronous: bool
+
+    @property
+    def label(self) -> str:
+        """Return the place and the method's name, with which an error begins."""
+        return f"{self.place}: {self.interface.__name__}.{self.name}"
+
+
+def read_contracts(
+    interface: type, names: Mapping[str, Any] | None = None, *, validate: bool = False
+) -> list[Contract]:
+    """Read the contracts of all methods of a Protocol, those that it inherits included.
+
+    ``names`` are further names for annotations (the caller's locals). Raises ContractError.
+    """
+    if not isinstance(interface, type) or not getattr(interface, "_is_protocol", False):
+        name = getattr(interface, "__name__", repr(interface))
+        raise ContractError(f"{name}: load takes a typing.Protocol: class {name}(Protocol)")
+    contracts: dict[str, Contract] = {}
+    for cls in reversed(interface.__mro__):
+        if not getattr(cls, "_is_protocol", False) or cls is typing.Protocol:
+            continue
+        _refuse_attributes(cls, interface)
+        for name, member in vars(cls).items():
+            if inspect.isfunction(member) and not (name.startswith("__") and name.endswith("__")):
+                if name in PROTOCOL_MACHINERY:
+                    continue
+                contracts[name] = read_contract(interface, member, names, validate=validate)
+    if not contracts:
+        raise ContractError(f"{interface.__name__}: the Protocol has no methods, so there is nothing to load")
+    return list(contracts.values())
+
+
+#: What typing adds to every Protocol.
+PROTOCOL_MACHINERY = frozenset({"_no_init_or_replace_init", "_proto_hook"})
+
+
+def _refuse_attributes(cls: type, interface: type) -> None:
+    for name, member in vars(cls).items():
+        if isinstance(member, staticmethod | classmethod | property):
+            kind = type(member).__name__
+            raise ContractError(f"{interface.__name__}.{name}: a query is a plain method, not a {kind}")
+    for name in vars(cls).get("__annotations__", {}):
+        raise ContractError(f"{interface.__name__}.{name}: a Protocol for load has methods only, no attributes")
+
+
+def read_contract(
+    interface: type, function: Any, names: Mapping[str, Any] | None = None, *, validate: bool = False
+) -> Contract:
+    """Read one method of a Protocol; ContractError where its signature cannot be a query's."""
+    code = function.__code__
+    place = f"{code.co_filename}:{code.co_firstlineno}"
+    label = f"{place}: {interface.__name__}.{function.__name__}"
+    hints = _hints(function, interface, names, label)
+    signature = inspect.signature(function)
+    parameters = list(signature.parameters.values())
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise ContractError(f"{label}: {stars}{parameter.name} is no parameter of a query: name each one")
+    if len(parameters) < 2:
+        raise ContractError(f"{label}: the first parameter behind self is the executor: db: Executor")
+    if "return" not in hints:
+        raise ContractError(f"{label}: say what it returns: -> Model | None, list[Model], Affected, None, ...")
+    returned = hints["return"]
+    coroutine = inspect.iscoroutinefunction(function)
+    cardinality, row, stream = _read_return(returned, label, validate)
+    if stream and coroutine:
+        raise ContractError(f"{label}: a stream is declared with plain def, for it is iterated, not awaited")
+    asynchronous = coroutine or stream == "async"
+    _check_colour(hints.get(parameters[1].name), asynchronous, label)
+    return Contract(
+        function.__name__,
+        interface,
+        function,
+        place,
+        signature.replace(parameters=parameters[1:]),
+        parameters[1].name,
+        {part.name: Parameter(part.name, hints.get(part.name, part.empty), part.default) for part in parameters[2:]},
+        cardinality,
+        row,
+        asynchronous,
+    )
+
+
+def _hints(function: Any, interface: type, names: Mapping[str, Any] | None, label: str) -> dict[str, Any]:
+    try:
+        hints = typing.get_type_hints(function, localns=_names(function, interface, names or {}), include_extras=True)
+        return {name: _unaliased(hint) for name, hint in hints.items()}
+    except NameError as error:
+        raise ContractError(
+            f"{label}: the annotation names {error.name!r}, which is not known when load runs: import it at run time, "
+            "not under TYPE_CHECKING"
+        ) from error
+    except (TypeError, SyntaxError) as error:
+        raise ContractError(f"{label}: an annotation cannot be read: {error}") from error
+
+
+def _names(function: Any, interface: type, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what names mean in a method's annotations, besides the globals of its module.
+
+    The Protocol's own classes, and the caller's locals where load is called in the function that defines it. Of
+    another module's names only what is known nowhere else: it may have another class of the same name.
+    """
+    known = {**vars(builtins), **function.__globals__}
+    local = "<locals>" in interface.__qualname__
+    found = {name: value for name, value in names.items() if local or name not in known}
+    own = {name: value for cls in interface.__mro__ for name, value in vars(cls).items() if isinstance(value, type)}
+    return {**found, **own}
+
+
+def _unaliased(annotation: Any) -> Any:
+    """Return what a ``type X = ...`` stands for."""
+    while isinstance(annotation, TypeAliasType):
+        annotation = annotation.__value__
+    return annotation
+
+
+def _read_return(returned: Any, label: str, validate: bool) -> tuple[Cardinality, RowType | None, str | None]:
+    """Return how many rows, of what type, and the colour of a stream."""
+    try:
+        return _classify_return(returned, validate)
+    except TypeError as error:
+        raise ContractError(f"{label}: {describe_type(returned)} cannot be mapped: {error}") from None
+
+
+def _classify_return(returned: Any, validate: bool) -> tuple[Cardinality, RowType | None, str | None]:
+    origin, arguments = get_origin(returned), get_args(returned)
+    if returned is None or returned is NoneType:
+        return Cardinality.NOTHING, None, None
+    if returned is Affected:
+        return Cardinality.AFFECTED, None, None
+    if origin is Annotated and any(isinstance(part, OneMarker) for part in arguments[1:]):
+        return Cardinality.ONE, RowType.value(arguments[0], validate=validate), None
+    stream = getattr(origin, "__sqlkit_stream__", None)
+    if stream:
+        return Cardinality.STREAM, RowType.of(arguments[0], validate=validate), stream
+    if getattr(returned, "__sqlkit_stream__", None):
+        raise TypeError("say of what: Rows[Model]")
+    _refuse_vague(returned, origin)
+    if origin is list:
+        return Cardinality.ALL, RowType.of(_unaliased(arguments[0]), validate=validate), None
+    if origin in (Union, UnionType) and NoneType in arguments:
+        others = [_unaliased(part) for part in arguments if part is not NoneType]
+        if any(get_origin(part) is list for part in others):
+            raise TypeError("rows are list[...], empty for none; an array that may be NULL is One[list[...] | None]")
+        if len(others) == 1 and RowType.of(others[0]).shape != "value":
+            return Cardinality.OPTIONAL, RowType.of(others[0], validate=validate), None
+        return Cardinality.OPTIONAL, RowType.value(returned, validate=validate), None
+    return Cardinality.ONE, RowType.of(returned, validate=validate), None
+
+
+def _refuse_vague(returned: Any, origin: Any) -> None:
+    if returned in (list, dict, tuple, set):
+        raise TypeError(f"say of what: {returned.__name__}[...]")
+    if isinstance(returned, TypeVar) or any(isinstance(part, TypeVar) for part in get_args(returned)):
+        raise TypeError("a type variable says nothing at run time: declare the method with the type itself")
+    if returned is Any or returned is object:
+        raise TypeError("say what it returns: a model, a scalar type, Affected, None")
+    abstract = (*ITERABLES, collections.abc.Sequence, collections.abc.Iterator, collections.abc.AsyncIterator)
+    if origin in (*abstract, collections.abc.Generator, collections.abc.AsyncGenerator, set, frozenset):
+        raise TypeError("rows are list[...], or Rows[...] and AsyncRows[...] for a stream")
+
+
+def _check_colour(annotation: Any, asynchronous: bool, label: str) -> None:
+    colours = {colour for colour in map(_colour, _members(annotation)) if colour is not None}
+    if not colours:
+        raise ContractError(f"{label}: the first parameter is the executor: db: Executor, or db: AsyncExecutor")
+    if colours == {"sync"} and asynchronous:
+        raise ContractError(f"{label}: an asynchronous query takes db: AsyncExecutor")
+    if colours == {"async"} and not asynchronous:
+        raise ContractError(f"{label}: a query on an AsyncExecutor is declared with async def (or returns AsyncRows)")
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    annotation = _unaliased(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return tuple(inner for part in get_args(annotation) for inner in _members(part))
+    return (get_origin(annotation) or annotation,)
+
+
+def _colour(executor: Any) -> str | None:
+    if not isinstance(executor, type):
+        return None
+    if issubclass(executor, psycopg.AsyncConnection):
+        return "async"
+    if issubclass(executor, psycopg.Connection):
+        return "sync"
+    lend = getattr(executor, "lend", None)
+    if lend is None:
+        return None
+    return "async" if inspect.iscoroutinefunction(lend) else "sync"

@@ -1,0 +1,1 @@
+"""Statements on connections: single calls, streams, batches and copies, for both colours."""

@@ -1,0 +1,381 @@
+"""Rows as a stream: in chunks, with flat memory, on a connection that belongs to the stream while it is open.
+
+A stream begins with its first row, not with the call. While it is open the connection's lock is the stream's: any
+other statement on that connection, sqlkit's or raw psycopg's, raises ``ConnectionBusy`` instead of waiting for ever.
+Closed early it cancels what the server still sends; inside a transaction a savepoint keeps the rest of the
+transaction alive through that. A writing statement is never cancelled: its rows are read to the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from types import CodeType, TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import psycopg
+
+from sqlkit.connection import memory_of
+from sqlkit.errors import ConnectionBusy
+from sqlkit.execution.calls import AsyncExecutor, AsyncLender, Executor, Lender, Query, borrow, borrow_async
+from sqlkit.execution.courses import Course
+from sqlkit.statements import Variant
+
+__all__ = ["AsyncRows", "Rows"]
+
+T = TypeVar("T")
+
+#: How long the server may take to hear that the rest is not wanted.
+CANCEL_SECONDS = 5.0
+
+
+#: Where psycopg ends a transaction block: a stream does not outlive the transaction that it reads in.
+BLOCK_ENDS = (psycopg.Transaction.__exit__.__code__, psycopg.AsyncTransaction.__aexit__.__code__)
+
+
+class StreamLock:
+    """Stands in for a connection's lock while a stream is open on it.
+
+    Whoever wants the connection is refused, unless the stream is over for its reader: an exception is on its way out
+    of the loop, its transaction block ends, it was dropped, or it is being closed.
+    """
+
+    def __init__(self, flow: Flow | AsyncFlow, lock: Any) -> None:
+        self.flow = flow
+        self.lock = lock
+
+    def _refuse(self, wanting: CodeType) -> None:
+        flow = self.flow
+        if flow.ended or flow.dropped or sys.exc_info()[1] is not None or wanting in BLOCK_ENDS:
+            return
+        raise ConnectionBusy(
+            f"{flow.describe()}: its stream is open on this connection: close it (or leave its with block) "
+            "before another statement, or take another connection"
+        )
+
+    def acquire(self) -> Any:
+        """Refuse, or close the stream and lock the connection: a coroutine on asyncio."""
+        return self.__enter__() if isinstance(self.flow, Flow) else self.__aenter__()
+
+    def __enter__(self) -> object:
+        self._refuse(sys._getframe(1).f_code)
+        assert isinstance(self.flow, Flow)  # noqa: S101 - a connection has streams of its own colour
+        self.flow.close()
+        return self.lock.__enter__()
+
+    def __exit__(self, *details: Any) -> None:
+        self.lock.__exit__(*details)
+
+    async def __aenter__(self) -> object:
+        self._refuse(sys._getframe(1).f_code)
+        assert isinstance(self.flow, AsyncFlow)  # noqa: S101 - as above
+        await self.flow.close()
+        return await self.lock.__aenter__()
+
+    async def __aexit__(self, *details: Any) -> None:
+        await self.lock.__aexit__(*details)
+
+
+def own_lock(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Any:
+    """Return a connection's lock itself, also where that of a stream, or of a COPY, stands in for it."""
+    return getattr(conn.lock, "lock", conn.lock)
+
+
+class Flow:
+    """The open end of a ``Rows``: what the connection knows of it, so that the ``Rows`` itself may be dropped."""
+
+    dropped = False  # a Rows that is dropped closes its stream at once
+
+    def __init__(self, db: Executor, course: Course) -> None:
+        self.db = db
+        self.course = course
+        self.conn: psycopg.Connection[Any] | None = None
+        self.lender: Lender | None = None
+        self.lock: Any = None
+        self.started = self.ended = self.taken = False
+
+    def describe(self) -> str:
+        """Name the query with its place."""
+        return self.course.query.label
+
+    def chunk(self) -> list[Any]:
+        """Return the objects of the next chunk; StopIteration behind the last."""
+        if self.ended:
+            if self.taken:
+                raise closed_by_another(self.course.query)
+            raise StopIteration
+        chunk = None
+        failed = True
+        try:
+            if not self.started:
+                self._open()
+            assert self.conn is not None  # noqa: S101 - open until it has ended
+            chunk = self.conn.wait(self.course.next_chunk(self.conn))
+            failed = False
+        except BaseException as error:
+            self.course.blame(error)
+            raise
+        finally:
+            if chunk is None:
+                self.end(failed)
+        if chunk is None:
+            raise StopIteration
+        return chunk
+
+    def _open(self) -> None:
+        db, course = self.db, self.course
+        self.started = True
+        conn, local, self.lender = borrow(db, course.query)
+        lock = own_lock(conn)
+        conn.lock.acquire()  # until the end
+        self.conn, self.lock = conn, lock
+        conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
+        memory_of(conn).stream = self
+        conn.wait(course.start(conn, local))
+
+    def end(self, failed: bool) -> None:
+        """Stop the statement, end what was begun for it and free the connection."""
+        self.ended = True
+        conn, self.conn = self.conn, None
+        if conn is None:
+            return
+        try:
+            if self.course.cancels and not conn.closed:
+                try:
+                    conn.cancel_safe(timeout=CANCEL_SECONDS)
+                except psycopg.Error:  # the server cannot be told, so what it does is unknown
+                    conn.pgconn.finish()
+            if not conn.closed:
+                conn.wait(self.course.finish(conn, failed))
+        finally:
+            conn.lock = self.lock
+            memory_of(conn).stream = None
+            self.lock.release()
+            if self.lender is not None:
+                self.lender.take_back(conn)
+
+    def close(self) -> None:
+        """End the stream because its connection is wanted: whoever goes on reading is told."""
+        if not self.ended:
+            self.taken = True
+            self.end(failed=False)
+
+
+class AsyncFlow:
+    """The open end of an ``AsyncRows``."""
+
+    def __init__(self, db: AsyncExecutor, course: Course) -> None:
+        self.db = db
+        self.course = course
+        self.conn: psycopg.AsyncConnection[Any] | None = None
+        self.lender: AsyncLender | None = None
+        self.lock: Any = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.ending: asyncio.Task[None] | None = None
+        self.started = self.ended = self.taken = self.dropped = False
+
+    def describe(self) -> str:
+        """Name the query with its place."""
+        return self.course.query.label
+
+    async def chunk(self) -> list[Any]:
+        """Return the objects of the next chunk; StopAsyncIteration behind the last."""
+        if self.ended:
+            if self.taken:
+                raise closed_by_another(self.course.query)
+            raise StopAsyncIteration
+        chunk = None
+        failed = True
+        try:
+            if not self.started:
+                await self._open()
+            assert self.conn is not None  # noqa: S101 - open until it has ended
+            chunk = await self.conn.wait(self.course.next_chunk(self.conn))
+            failed = False
+        except BaseException as error:
+            self.course.blame(error)
+            raise
+        finally:
+            if chunk is None:
+                await self.end(failed)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def _open(self) -> None:
+        db, course = self.db, self.course
+        self.started = True
+        self.loop = asyncio.get_running_loop()
+        conn, local, self.lender = await borrow_async(db, course.query)
+        lock = own_lock(conn)
+        await conn.lock.acquire()  # until the end
+        self.conn, self.lock = conn, lock
+        conn.lock = StreamLock(self, lock)  # type: ignore[assignment]
+        memory_of(conn).stream = self
+        await conn.wait(course.start(conn, local))
+
+    async def end(self, failed: bool) -> None:
+        """End the stream, or wait for the end that is under way.
+
+        A task of its own does it, for the caller may be cancelled (again) meanwhile and the connection must come
+        back all the same.
+        """
+        if not self.ended:
+            self.ended = True
+            if self.conn is not None:
+                self.ending = asyncio.ensure_future(self._end(self.conn, failed))
+                self.ending.add_done_callback(_look_at)
+        if self.ending is not None:
+            await asyncio.shield(self.ending)
+
+    async def _end(self, conn: psycopg.AsyncConnection[Any], failed: bool) -> None:
+        try:
+            if self.course.cancels and not conn.closed:
+                try:
+                    await conn.cancel_safe(timeout=CANCEL_SECONDS)
+                except psycopg.Error:  # the server cannot be told, so what it does is unknown
+                    conn.pgconn.finish()
+            if not conn.closed:
+                await conn.wait(self.course.finish(conn, failed))
+        finally:
+            self.conn = None
+            conn.lock = self.lock
+            memory_of(conn).stream = None
+            self.lock.release()
+            if self.lender is not None:
+                await self.lender.take_back(conn)
+
+    async def close(self) -> None:
+        """End the stream because its connection is wanted: whoever goes on reading is told."""
+        self.taken = self.taken or not self.ended
+        await self.end(failed=False)
+
+    def drop(self) -> None:
+        """Close the stream of an AsyncRows that nobody holds any more, in the loop that it was opened in."""
+        self.dropped = True
+        if self.loop is not None and not self.loop.is_closed():
+            with suppress(RuntimeError):  # closed since
+                self.loop.call_soon_threadsafe(self._close_soon)
+
+    def _close_soon(self) -> None:
+        _closing.add(task := asyncio.ensure_future(self.close()))
+        task.add_done_callback(_closing.discard)
+        task.add_done_callback(_look_at)
+
+
+#: Tasks that close dropped streams: the loop itself keeps weak references only.
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _look_at(task: asyncio.Task[None]) -> None:
+    """Take a task's error, lest asyncio complains that nobody did: whoever waited for it has it too."""
+    if not task.cancelled():
+        task.exception()
+
+
+def closed_by_another(query: Query) -> ConnectionBusy:
+    """Return the error for reading on in a stream whose connection was taken for something else."""
+    return ConnectionBusy(
+        f"{query.label}: this stream was closed, with rows unread, when its connection was used for something else"
+    )
+
+
+class Rows(Generic[T]):
+    """A stream of rows: an iterator, and a context manager that closes it.
+
+    It takes its connection at the first row and frees it when it ends, is closed or leaves its ``with``; dropped
+    (a ``break`` out of ``for row in query(...)``) it is closed too. Another statement on the connection while it is
+    open raises ``ConnectionBusy``.
+    """
+
+    __sqlkit_stream__ = "sync"
+    __module__ = "sqlkit"
+
+    def __init__(self, db: Executor, query: Query, variant: Variant, values: Sequence[Any]) -> None:
+        self._flow = Flow(db, Course(query, variant, values))
+        self._chunk: Iterator[Any] = iter(())
+        self._gate = threading.RLock()  # two threads may share a stream
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        while True:
+            chunk = self._chunk
+            for row in chunk:
+                return row  # type: ignore[no-any-return]
+            with self._gate:
+                if self._chunk is chunk:
+                    self._chunk = iter(self._flow.chunk())
+
+    def close(self) -> None:
+        """End the stream and free its connection; nothing happens the second time."""
+        with self._gate:
+            self._chunk = iter(())
+            if not self._flow.ended:
+                self._flow.end(failed=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        flow = self.__dict__.get("_flow")
+        if flow is not None and flow.started:
+            with suppress(psycopg.Error):  # nobody is there to hear of a lost connection
+                self.close()
+
+
+class AsyncRows(Generic[T]):
+    """A stream of rows on asyncio: an asynchronous iterator, and an asynchronous context manager that closes it.
+
+    It takes its connection at the first row and frees it when it ends, is closed or leaves its ``async with``. Dropped
+    without either (a ``break`` out of ``async for``) it is closed by a task of its own, or by the next statement on
+    the connection.
+    """
+
+    __sqlkit_stream__ = "async"
+    __module__ = "sqlkit"
+
+    def __init__(self, db: AsyncExecutor, query: Query, variant: Variant, values: Sequence[Any]) -> None:
+        self._flow = AsyncFlow(db, Course(query, variant, values))
+        self._chunk: Iterator[Any] = iter(())
+        self._gate = asyncio.Lock()  # two tasks may share a stream
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        while True:
+            chunk = self._chunk
+            for row in chunk:
+                return row  # type: ignore[no-any-return]
+            async with self._gate:
+                if self._chunk is chunk:
+                    self._chunk = iter(await self._flow.chunk())
+
+    async def close(self) -> None:
+        """End the stream and free its connection; nothing happens the second time."""
+        async with self._gate:
+            self._chunk = iter(())
+            await self._flow.end(failed=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __del__(self) -> None:
+        flow = self.__dict__.get("_flow")
+        if flow is not None and flow.started and not flow.ended:
+            flow.drop()
