@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
@@ -336,7 +336,11 @@ def depths(number: int) -> Any:
     return made
 
 
-MAKERS = {"plain": lambda: circle(decimal=False), "odd": lambda: circle(decimal=True), "deep": lambda: depths(10**5)}
+MAKERS: dict[str, Callable[[], Any]] = {
+    "plain": lambda: circle(decimal=False),
+    "odd": lambda: circle(decimal=True),
+    "deep": lambda: depths(10**5),
+}
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -558,4 +562,4 @@ def test_copy_converts_as_parameters_do(
     with db.transaction(force_rollback=True):
         db.execute("set local timezone = 'UTC'")
         copies.copy_in(db, [{"numbers": [], column: sent}])
-        assert fetch(db, str, f"select cast({column} as text) from {table}") == [text]  # type: ignore[arg-type]
+        assert fetch(db, str, f"select cast({column} as text) from {table}") == [text]
