@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal
 
-from sqlkit.contracts.bindings import Binding, bind
+from sqlkit.bindings import Binding, bind
 from sqlkit.contracts.contract import Cardinality, Contract, read_contracts
 from sqlkit.contracts.items import read_path
 from sqlkit.errors import ContractError

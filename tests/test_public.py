@@ -28,7 +28,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.testing"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],
-    ["sqlkit.contracts.bindings"],
+    ["sqlkit.bindings"],
     ["sqlkit.database", "sqlkit.migrate"],
     ["sqlkit.embedded"],
     ["sqlkit.execution"],

@@ -1,1 +1,1 @@
-"""Methods of a Protocol as contracts, and their agreement with statements."""
+"""Methods of a Protocol as contracts: what they promise, what they take, and what can be read from it."""
