@@ -394,6 +394,32 @@ server.stop()
     assert process.communicate(timeout=30)[0] == "still here\n"
 
 
+def test_ctrl_c_while_initdb_runs(tmp_path: Path, server: TestServer) -> None:
+    """Ctrl-C in the first half second lets initdb end, so that nothing crashes and nothing is left."""
+    folder = tmp_path / "db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", USER, str(folder), str(server.bindir or "")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not list(folder.glob("data.*/global")):
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (-signal.SIGINT, "")
+    assert err.splitlines()[-1] == "KeyboardInterrupt"
+    assert not list(folder.glob("data*"))
+    log = (folder / "log").read_text()
+    assert "PANIC" not in log
+    assert "Success. You can now start the database server" in log
+
+
 # Somebody is killed
 
 

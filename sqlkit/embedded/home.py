@@ -199,13 +199,12 @@ class Home:
             if self.through_descriptor(account):
                 kept = (os.open(target, os.O_RDONLY | os.O_DIRECTORY),)
                 place = f"/proc/self/fd/{kept[0]}"
-            ran = subprocess.run(  # noqa: S603
+            initdb = subprocess.Popen(  # noqa: S603
                 [
                     *(str(bindir / "initdb"), "-D", place, "-U", "postgres", "-A", "trust", "-E", "UTF8"),
                     f"--locale={locale}",
                     *(() if durable else ("--no-sync",)),
                 ],
-                check=False,
                 cwd="/",
                 env=server_environment(),
                 stdin=subprocess.DEVNULL,
@@ -215,7 +214,11 @@ class Home:
                 pass_fds=kept,
                 **account.popen_arguments(),
             )
-            return ran.returncode == 0
+            try:
+                return initdb.wait() == 0
+            except BaseException:
+                initdb.wait()  # half a second: stopped in the middle, its server leaves shared memory behind
+                raise
         finally:
             for descriptor in (log, *kept):
                 os.close(descriptor)
