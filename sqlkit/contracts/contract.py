@@ -212,7 +212,10 @@ def _classify_return(returned: Any, validate: bool) -> tuple[Cardinality, RowTyp
     if returned is Affected:
         return Cardinality.AFFECTED, None, None
     if origin is Annotated and any(isinstance(part, OneMarker) for part in arguments[1:]):
-        return Cardinality.ONE, RowType.value(arguments[0], validate=validate), None
+        # Annotated of Annotated is one: what else stands in it belongs to the value.
+        further = tuple(part for part in arguments[1:] if not isinstance(part, OneMarker))
+        value: Any = Annotated[(arguments[0], *further)] if further else arguments[0]
+        return Cardinality.ONE, RowType.value(value, validate=validate), None
     stream = getattr(origin, "__sqlkit_stream__", None)
     if stream:
         return Cardinality.STREAM, RowType.of(arguments[0], validate=validate), stream

@@ -415,11 +415,15 @@ def row_error(query: Query, mismatch: Mismatch) -> RowError:
     )
 
 
+#: What psycopg's loaders raise of a value that they cannot make: of its range, or of its style (DateStyle and such).
+UNLOADABLE = (psycopg.Error, ValueError, OverflowError, NotImplementedError)
+
+
 def load(query: Query, prepared: Prepared, result: PGresult) -> list[tuple[Any, ...]]:
     """Load the rows of a result as tuples; RowError names the column that Python cannot hold."""
     try:
         return prepared.load(result)
-    except (psycopg.Error, ValueError, OverflowError) as error:
+    except UNLOADABLE as error:
         # The text of the error quotes the value, so it is not kept.
         raise row_error(query, _blame(query, prepared, result, error)) from None
 
@@ -433,10 +437,10 @@ def _blame(query: Query, prepared: Prepared, result: PGresult, error: Exception)
             try:
                 if data is not None:
                     loader.load(data)
-            except (psycopg.Error, ValueError, OverflowError):
-                reason = f"column {column.name!r}: a {column.type} that Python cannot hold ({type(error).__name__})"
+            except UNLOADABLE:
+                reason = f"column {column.name!r}: Python cannot hold this {column.type} ({type(error).__name__})"
                 return Mismatch(reason, column.name, str(query.row), str(column.type))
-    return Mismatch(f"a row that Python cannot hold ({type(error).__name__})")
+    return Mismatch(f"Python cannot hold a row ({type(error).__name__})")
 
 
 # The two shells.
