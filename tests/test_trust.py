@@ -37,7 +37,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from sqlkit import PgRange
 from sqlkit.testing import TestServer
-from tests.fetching import both, is_trusted
+from tests.fetching import both, is_trusted, refused
 
 T = TypeVar("T")
 
@@ -178,6 +178,8 @@ class Dict(typing_extensions.TypedDict):
 ROW = "select 1 as number, 'happy' as word"
 
 TRUSTED: list[tuple[str, Any, str]] = [
+    ("decimals in a list", list[Decimal], "select array[1.5]"),
+    ("members in a list", list[Mood], "select array['happy']"),
     ("a plain model", Song, ROW),
     ("what says nothing of values", Documented, ROW),
     ("extra=forbid: the columns are known", Forbidding, ROW),
@@ -572,8 +574,7 @@ UNTRUSTED: list[tuple[str, Any, str]] = [
     ("a validator behind None", Annotated[str, AfterValidator(upper)] | None, "select 'a'"),
     ("digits of a decimal", Annotated[Decimal, Field(max_digits=5)], "select 1.5"),
     ("a decimal that may be NaN", Annotated[Decimal, Field(allow_inf_nan=True)], "select 1.5"),
-    ("decimals in a list", list[Decimal], "select array[1.5]"),
-    ("members in a list", list[Mood], "select array['happy']"),
+    ("members that may be None in a list", list[Mood | None], "select array['happy', null]"),
     ("numbers among an Enum's values", Mixed, "select 'happy'"),
     ("an IntEnum", Level, "select 1"),
     ("an IntEnum from text", Level, "select '1'"),
@@ -642,3 +643,17 @@ def test_generated_source_shows_in_a_traceback(db: psycopg.Connection[Any]) -> N
     assert "Exploding" in frame.filename
     assert frame.line
     assert linecache.getline(frame.filename, 1).startswith("def many(rows):")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "sql"),
+    [
+        (list[Mood], "select array['furious']"),
+        (list[Mood], "select array['happy', null]"),
+        (list[Mood], "select array[array['happy']]"),
+        (list[Decimal], "select array['NaN'::numeric]"),
+    ],
+)
+def test_each_of_a_list_is_looked_at(db: psycopg.Connection[Any], annotation: Any, sql: str) -> None:
+    """A list of members or decimals that is built without validation still refuses what it cannot hold."""
+    assert refused(db, annotation, sql, value=True).column == "array"

@@ -158,11 +158,17 @@ def _label_step(schema: Schema) -> Step | None:
 
 def _list_step(items: Schema, element: PgType, definitions: Mapping[str, Schema]) -> Step | None:
     step = trusted_step(items, element, definitions)
-    if step is None or step.convert is not None:
+    if step is None or (step.convert is not None and step.nullable):
         return None
+    if step.convert is not None:
+        return Step(convert=_each(step.convert))
     if items["type"] == "any":
         return Step()
     return Step(convert=_one_dimension if step.nullable else _one_dimension_of_values)
+
+
+def _each(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda values: [convert(value) for value in _one_dimension_of_values(values)]
 
 
 def _finite(value: Any) -> Any:
