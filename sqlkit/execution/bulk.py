@@ -17,7 +17,7 @@ import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
 from sqlkit.annotations import Affected
 from sqlkit.connection import memory_of
@@ -165,6 +165,8 @@ class Progress:
 
     def undo(self, conn: Connection, error: BaseException, *, to_the_start: bool = False) -> PQGen[None]:
         """Leave nothing of the batch behind; a transaction that the server aborted stays the caller's to end."""
+        if conn.pgconn.pipeline_status and not conn._pipeline:
+            yield from _drain(conn.pgconn)
         leave_pipeline(conn)
         if self.own:
             yield from roll_back(conn.pgconn)
@@ -192,11 +194,20 @@ def _pipeline(conn: Connection, commands: deque[Callable[[], None]]) -> PQGen[li
         pgconn.enter_pipeline_mode()
     commands.append(pgconn.pipeline_sync)
     fetched = yield from generators.pipeline_communicate(pgconn, commands)
+    yield from generators.send(pgconn)  # what is large is not out yet, and the server answers nothing before
     while not fetched or fetched[-1][-1].status != ExecStatus.PIPELINE_SYNC:
         fetched.append((yield from generators.fetch_many(pgconn)))
     if not borrowed:
         pgconn.exit_pipeline_mode()
     return [result for results in fetched[:-1] for result in results]
+
+
+def _drain(pgconn: PGconn) -> PQGen[None]:
+    """Read what still comes in a pipeline that was left in its middle, as by Ctrl-C between two commands."""
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+    while pgconn.transaction_status == TransactionStatus.ACTIVE:
+        yield from generators.fetch_many(pgconn)
 
 
 def _empty(query: Query) -> Any:
