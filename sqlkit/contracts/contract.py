@@ -103,7 +103,7 @@ def read_contracts(
             continue
         _refuse_attributes(cls, interface)
         for name, member in vars(cls).items():
-            if inspect.isfunction(member) and not (name.startswith("__") and name.endswith("__")):
+            if inspect.isfunction(member) and not _is_special(name):
                 if name in PROTOCOL_MACHINERY:
                     continue
                 contracts[name] = read_contract(interface, member, names, validate=validate)
@@ -116,12 +116,18 @@ def read_contracts(
 PROTOCOL_MACHINERY = frozenset({"_no_init_or_replace_init", "_proto_hook"})
 
 
+def _is_special(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
 def _refuse_attributes(cls: type, interface: type) -> None:
     for name, member in vars(cls).items():
+        if _is_special(name):
+            continue  # typing's own __subclasshook__ is a classmethod since Python 3.12
         if isinstance(member, staticmethod | classmethod | property):
             kind = type(member).__name__
             raise ContractError(f"{interface.__name__}.{name}: a query is a plain method, not a {kind}")
-    for name in vars(cls).get("__annotations__", {}):
+    for name in inspect.get_annotations(cls):
         raise ContractError(f"{interface.__name__}.{name}: a Protocol for load has methods only, no attributes")
 
 
