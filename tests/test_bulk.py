@@ -683,7 +683,9 @@ endless = ({"title": f"title {n}", "size": 1} for n in itertools.count())
 
 def interrupt(pid):
     with psycopg.connect(dsn, autocommit=True) as watcher:
-        query = "select from pg_stat_activity where pid = %s and xact_start is not null and query ilike %s"
+        # A nap must have begun: while it is still being prepared there is nothing that could be cancelled.
+        asleep = " and wait_event = 'PgSleep'" if name == "nap" else ""
+        query = "select from pg_stat_activity where pid = %s and xact_start is not null and query ilike %s" + asleep
         pattern = {"nap": "%pg_sleep%", "copy_items": "copy%", "add_items": "insert%"}[name]
         assert eventually(lambda: watcher.execute(query, [pid, pattern]).fetchone() is not None, 20)
     os.kill(os.getpid(), signal.SIGINT)
