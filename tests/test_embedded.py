@@ -548,6 +548,15 @@ def test_half_an_initdb(start: Start, tmp_path: Path, server: TestServer) -> Non
 # Who runs it
 
 
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """Let new directories be everybody's to enter, whatever the tests were started with."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("open_umask")
 def test_an_open_folder(start: Start) -> None:
     """In a folder that everybody may enter the socket is in the folder."""
     with tempfile.TemporaryDirectory(prefix="sk") as place:
@@ -721,6 +730,7 @@ def test_start_takes_too_long(start: Start, tmp_path: Path) -> None:
             start(tmp_path / "db", timeout=0.2)
 
 
+@pytest.mark.usefixtures("open_umask")
 def test_a_link_where_the_socket_goes(start: Start) -> None:
     """A link in the place of the socket's directory is not followed: it may lead anywhere."""
     with tempfile.TemporaryDirectory(prefix="sk") as place:
