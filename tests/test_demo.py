@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import site
 import subprocess
 import sys
@@ -93,6 +94,12 @@ def test_on_a_standing_database(soleil_dsn: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_configured_database_is_left_alone(tmp_path: Path) -> None:
+    """A DATABASE_URL does not lead the demo's songs into somebody's database."""
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://nobody@127.0.0.1:1/songs\n")
+    assert "Repertoire: 44 songs" in demo(cwd=tmp_path)
+
+
 def test_a_search_of_ones_own(soleil_dsn: str, tmp_path: Path) -> None:
     """--search looks for another term; one that is found nowhere gives an empty table."""
     said = demo("--dsn", soleil_dsn, "--search", "gershwinn", cwd=tmp_path)
@@ -176,5 +183,8 @@ def test_installed_wheel_runs_the_demo(wheel: Path, tmp_path: Path) -> None:
         check=True,
     )
     assert found.stdout.split() == [str(packages / "sqlkit" / "__init__.py"), str(packages / "sqlkit" / "sql")]
-    said = demo(cwd=tmp_path, program=(str(environment / "bin" / "sqlkit"),))
+    program = str(environment / "bin" / "sqlkit")
+    said = demo(cwd=tmp_path, program=(program,))
     assert len(CAPTION.findall(said)) == 4
+    called = "sqlkit" if shutil.which("sqlkit") else program
+    assert f"\nLook around: {called} psql --schema soleil --folder {tmp_path.resolve() / '.sqlkit'}\n" in said

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +21,7 @@ from sqlkit.apps.soleil.models import Band, KeyCount, MemberWithUser, RhythmCoun
 from sqlkit.apps.soleil.songlist import TUNES, ListedSong, read_song_list
 from sqlkit.cli.asking import ask
 from sqlkit.cli.output import answers
-from sqlkit.cli.target import DsnOption, FolderOption, Target, opened_target
+from sqlkit.cli.target import FolderOption, Target, opened_target
 from sqlkit.database import Database
 
 __all__ = ["demo"]
@@ -34,7 +36,10 @@ def demo(
     ] = None,
     search: Annotated[str, typer.Option("--search", metavar="TERM", help="What to search for.")] = MISSPELT,
     folder: FolderOption = None,
-    dsn: DsnOption = None,
+    dsn: Annotated[
+        str | None,
+        typer.Option("--dsn", metavar="DSN", help="Use this database; a DATABASE_URL that is set is left alone."),
+    ] = None,
 ) -> None:
     """Start a PostgreSQL, make soleil's tables, import songs and ask typed questions about them.
 
@@ -51,8 +56,14 @@ def demo(
             _show_search(db, leader, search)
             _show_band(db, band)
         if target.server is not None:
-            look = f"sqlkit psql --schema {SCHEMA} --folder {shlex.quote(str(target.server.folder))}"
+            look = f"{_program()} psql --schema {SCHEMA} --folder {shlex.quote(str(target.server.folder))}"
             answers.print(f"\nLook around: {look}", markup=False, soft_wrap=True)
+
+
+def _program() -> str:
+    """Return what calls this program from a shell: its path, where its name alone is not found (``make demo``)."""
+    called = Path(sys.argv[0])
+    return shlex.quote(str(called)) if called.name == "sqlkit" and shutil.which("sqlkit") is None else "sqlkit"
 
 
 def _migrate(target: Target) -> None:
