@@ -63,7 +63,7 @@ class LexerError(ValueError):
 def _all(pattern: str, times: str = "*") -> str:
     """Return what matches ``pattern`` as often as it can and never gives one back.
 
-    For more than one character ``(?:...)*+`` would say so, but Python before 3.11.5 misreads it (gh-106052).
+    For one character a possessive quantifier says so; behind a group, Python before 3.11.5 misreads it (gh-106052).
     """
     return f"(?>(?:{pattern}){times})"
 
