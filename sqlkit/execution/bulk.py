@@ -17,7 +17,7 @@ import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
+from psycopg.pq.abc import PGresult
 
 from sqlkit.annotations import Affected
 from sqlkit.connection import memory_of
@@ -33,12 +33,11 @@ from sqlkit.execution.calls import (
     borrow_async,
     dump,
     enter,
-    leave_pipeline,
     load,
     make_rows,
     roll_back,
 )
-from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path
+from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
 from sqlkit.execution.staleness import may_be_stale
 from sqlkit.statements import Variant
 
@@ -70,7 +69,7 @@ class Progress:
         self.prepared: Prepared | None = None
         self.key: tuple[bytes, str] = (b"", "")
         self.fresh = False
-        self.began = False
+        self.began = self.saved = False
         self.own = False
         self.done = 0
         self.affected = 0
@@ -80,6 +79,7 @@ class Progress:
         """Begin a transaction, or set a savepoint in the one that is open, and prepare."""
         idle = yield from enter(conn, self.batch.query)
         self.own = idle and conn.autocommit
+        self.began = True
         yield from self._begin(conn)
         yield from self._prepare(conn)
 
@@ -88,7 +88,7 @@ class Progress:
             yield from begin(conn.pgconn, self.local)
         else:
             yield from command(conn.pgconn, b"SAVEPOINT " + SAVEPOINT)
-        self.began = True
+            self.saved = True
 
     def _prepare(self, conn: Connection) -> PQGen[None]:
         memory = memory_of(conn)
@@ -165,12 +165,10 @@ class Progress:
 
     def undo(self, conn: Connection, error: BaseException, *, to_the_start: bool = False) -> PQGen[None]:
         """Leave nothing of the batch behind; a transaction that the server aborted stays the caller's to end."""
-        if conn.pgconn.pipeline_status and not conn._pipeline:
-            yield from _drain(conn.pgconn)
-        leave_pipeline(conn)
+        yield from settle(conn)
         if self.own:
             yield from roll_back(conn.pgconn)
-        elif to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS:
+        elif self.saved and (to_the_start or conn.pgconn.transaction_status == TransactionStatus.INTRANS):
             yield from command(conn.pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
         if isinstance(error, RowError) and self.prepared is not None and self.prepared.composite:
@@ -200,14 +198,6 @@ def _pipeline(conn: Connection, commands: deque[Callable[[], None]]) -> PQGen[li
     if not borrowed:
         pgconn.exit_pipeline_mode()
     return [result for results in fetched[:-1] for result in results]
-
-
-def _drain(pgconn: PGconn) -> PQGen[None]:
-    """Read what still comes in a pipeline that was left in its middle, as by Ctrl-C between two commands."""
-    pgconn.pipeline_sync()
-    yield from generators.send(pgconn)
-    while pgconn.transaction_status == TransactionStatus.ACTIVE:
-        yield from generators.fetch_many(pgconn)
 
 
 def _empty(query: Query) -> Any:

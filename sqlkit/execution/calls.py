@@ -32,6 +32,7 @@ from sqlkit.execution.prepared import (
     forget,
     prepare,
     search_path,
+    settle,
     until_sync,
 )
 from sqlkit.execution.staleness import STALE_NOTE, is_stale, may_be_stale
@@ -146,6 +147,16 @@ def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[A
         raise
     finally:
         leave_pipeline(conn)
+
+
+def recover(conn: Connection, idle: bool) -> PQGen[None]:
+    """Bring a connection back from an interruption (Ctrl-C) in the middle of a call; ``idle`` as it was before.
+
+    A pool replaces such a connection; one of the user's own has to go on.
+    """
+    yield from settle(conn)
+    if idle and conn.autocommit:
+        yield from roll_back(conn.pgconn)
 
 
 def leave_pipeline(conn: Connection) -> None:
@@ -455,7 +466,14 @@ def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) ->
     """Run a query on a connection, or on one that is lent for it."""
     if isinstance(db, psycopg.Connection):
         with db.lock:
-            return db.wait(perform(db, query, variant, values, None))
+            idle = db.pgconn.transaction_status == IDLE
+            try:
+                return db.wait(perform(db, query, variant, values, None))
+            except Exception:
+                raise
+            except BaseException:
+                db.wait(recover(db, idle))
+                raise
     conn = lend(db, query)
     try:
         with conn.lock:

@@ -47,6 +47,7 @@ from sqlkit.execution.prepared import (
     learn_types,
     prepare,
     search_path,
+    settle,
     type_of,
 )
 from sqlkit.execution.staleness import may_be_stale
@@ -190,6 +191,7 @@ class Frame:
 
     def undo(self, conn: Connection, error: BaseException) -> PQGen[None]:
         """Leave nothing behind after an error."""
+        yield from settle(conn)
         if isinstance(error, Exception) and may_be_stale(error):  # a composite type may have other columns by now
             memory_of(conn).types.clear()
             memory_of(conn).batches.clear()

@@ -22,7 +22,7 @@ from sqlkit.execution.calls import (
     make,
     roll_back,
 )
-from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path
+from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
 from sqlkit.execution.staleness import STALE_NOTE, may_be_stale
 from sqlkit.statements import Variant
 
@@ -172,8 +172,8 @@ class Course:
         if pgconn.status != ConnStatus.OK:
             return
         stopped = self.running or self.interrupted
-        if self.running:
-            yield from self._drain(conn)
+        yield from settle(conn)
+        self.running = False
         if self.unfit:
             yield from forget(conn, memory_of(conn), self.key)
         if self.transaction:

@@ -34,6 +34,7 @@ __all__ = [
     "prepare",
     "round_trip",
     "search_path",
+    "settle",
     "until_sync",
 ]
 
@@ -210,6 +211,22 @@ def until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
         if fetched and fetched[-1].status == ExecStatus.PIPELINE_SYNC:
             return results
         results.extend(fetched)
+
+
+def settle(conn: Connection) -> PQGen[None]:
+    """Read what a call of ours left on its way when it was interrupted (Ctrl-C), and leave its pipeline."""
+    pgconn = conn.pgconn
+    if pgconn.status != ConnStatus.OK or conn._pipeline is not None:
+        return
+    if pgconn.pipeline_status == PipelineStatus.OFF:
+        while (yield from generators.fetch(pgconn)) is not None:
+            pass
+        return
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+    while pgconn.transaction_status == TransactionStatus.ACTIVE:
+        yield from generators.fetch_many(pgconn)
+    pgconn.exit_pipeline_mode()
 
 
 def forget(conn: Connection, memory: Memory, key: tuple[object, object]) -> PQGen[None]:

@@ -20,7 +20,16 @@ import psycopg
 
 from sqlkit.connection import memory_of
 from sqlkit.errors import ConnectionBusy
-from sqlkit.execution.calls import AsyncExecutor, AsyncLender, Executor, Lender, Query, borrow, borrow_async
+from sqlkit.execution.calls import (
+    AsyncExecutor,
+    AsyncLender,
+    Executor,
+    Lender,
+    Query,
+    borrow,
+    borrow_async,
+    recover,
+)
 from sqlkit.execution.courses import Course
 from sqlkit.statements import Variant
 
@@ -150,6 +159,11 @@ class Flow:
                     conn.pgconn.finish()
             if not conn.closed:
                 conn.wait(self.course.finish(conn, failed))
+        except Exception:
+            raise
+        except BaseException:
+            conn.wait(recover(conn, self.course.transaction))
+            raise
         finally:
             conn.lock = self.lock
             memory_of(conn).stream = None
