@@ -181,6 +181,7 @@ def copy_once(installation: Path, place: Path, name: str) -> Path:
     status = place.lstat()
     if status.st_uid != 0 or status.st_mode & 0o022 or place.is_symlink():
         raise PermissionError(f"{place} is not root's alone")
+    place.chmod(0o755)  # the umask may have closed it
     target, package = place / name, installation.parent
     if not target.exists():
         half = Path(tempfile.mkdtemp(dir=place, prefix=f"{name}."))
@@ -190,8 +191,11 @@ def copy_once(installation: Path, place: Path, name: str) -> Path:
             if libraries.is_dir():
                 shutil.copytree(libraries, half / libraries.name, symlinks=True)
             make_readable(half)
-            with contextlib.suppress(FileExistsError):  # another process was first
+            try:
                 half.rename(target)
+            except OSError:
+                if not target.exists():  # else another process was first
+                    raise
         finally:
             shutil.rmtree(half, ignore_errors=True)
     return target / package.name / installation.name / "bin"

@@ -219,8 +219,10 @@ def settle(conn: Connection) -> PQGen[None]:
     if pgconn.status != ConnStatus.OK or conn._pipeline is not None:
         return
     if pgconn.pipeline_status == PipelineStatus.OFF:
-        while (yield from generators.fetch(pgconn)) is not None:
-            pass
+        while (result := (yield from generators.fetch(pgconn))) is not None:
+            if result.status == ExecStatus.COPY_IN:
+                with suppress(psycopg.errors.QueryCanceled):  # what the server says to it
+                    yield from generators.copy_end(pgconn, b"interrupted")
         return
     pgconn.pipeline_sync()
     yield from generators.send(pgconn)
