@@ -25,6 +25,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER: list[list[str]] = [
     ["sqlkit.cli"],
     ["sqlkit.apps"],
+    ["sqlkit.checking"],
     ["sqlkit.testing"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],
