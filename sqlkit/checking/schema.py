@@ -1,0 +1,422 @@
+"""What the catalogue knows of relations, functions and types, as far as a proof may rest on it.
+
+Facts are asked for by OID, when they are first wanted, and kept: one ``Schema`` belongs to one connection and one
+state of the database. What is not enforced for every row that a query can see is left out here, so that no proof has
+to think of it: constraints that are not valid or not enforced, what a child or a partition lacks, keys that may be
+violated until the transaction ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from sqlkit.checking.trees import Node, TreeError, parse_tree, walk
+
+__all__ = ["Attribute", "ForeignKey", "Function", "Relation", "Schema", "UniqueKey"]
+
+#: Each relation with its descendants, which a query on it reads too ($1, an oid[]).
+RELATIONS = """
+with recursive family as (
+    select wanted.relation_id as ancestor, wanted.relation_id as member
+    from unnest(%s::oid[]) as wanted (relation_id)
+    union
+    select family.ancestor, pg_inherits.inhrelid
+    from family
+    inner join pg_inherits on pg_inherits.inhparent = family.member
+)
+select
+    c.oid,
+    n.nspname,
+    c.relname,
+    c.relkind::text,
+    c.relrowsecurity,
+    exists (select from family where ancestor = c.oid and member <> c.oid),
+    exists (
+        select from family inner join pg_class as child on child.oid = family.member
+        where family.ancestor = c.oid and child.relkind = 'f'
+    ),
+    coalesce((
+        select bit_or(t.tgtype::int)
+        from family inner join pg_trigger as t on t.tgrelid = family.member
+        where family.ancestor = c.oid and t.tgenabled <> 'D' and (t.tgtype & 1) = 1 and (t.tgtype & 66) = 2
+    ), 0),
+    coalesce((
+        select bit_or(t.tgtype::int) from pg_trigger as t
+        where t.tgrelid = c.oid and t.tgenabled <> 'D' and (t.tgtype & 64) = 64
+    ), 0),
+    exists (select from pg_rewrite as r where r.ev_class = c.oid and r.ev_type <> '1'),
+    (select r.ev_action::text from pg_rewrite as r where r.ev_class = c.oid and r.ev_type = '1' and c.relkind = 'v')
+from pg_class as c
+inner join pg_namespace as n on n.oid = c.relnamespace
+where c.oid = any(%s::oid[])
+"""
+
+#: Columns; not null only where no member of the family lacks it and none is foreign.
+ATTRIBUTES = """
+with recursive family as (
+    select wanted.relation_id as ancestor, wanted.relation_id as member
+    from unnest(%s::oid[]) as wanted (relation_id)
+    union
+    select family.ancestor, pg_inherits.inhrelid
+    from family
+    inner join pg_inherits on pg_inherits.inhparent = family.member
+)
+select
+    a.attrelid,
+    a.attnum,
+    a.attname,
+    a.atttypid,
+    a.atttypmod,
+    not exists (
+        select
+        from family
+        inner join pg_attribute as held on held.attrelid = family.member and held.attname = a.attname
+        inner join pg_class as member on member.oid = family.member
+        where family.ancestor = a.attrelid and (not held.attnotnull or member.relkind not in ('r', 'p') or exists (
+            select from pg_constraint as con
+            where
+                con.conrelid = family.member
+                and con.contype = 'n'
+                and not con.convalidated
+                and con.conkey = array[held.attnum]
+        ))
+    ),
+    a.attgenerated::text,
+    a.attidentity::text,
+    pg_get_expr(d.adbin, d.adrelid) is not null,
+    d.adbin::text
+from pg_attribute as a
+left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where a.attrelid = any(%s::oid[]) and a.attnum > 0 and not a.attisdropped
+order by a.attrelid, a.attnum
+"""
+
+#: Checks that hold for every row of the family, and foreign keys that hold whenever a statement begins.
+CONSTRAINTS = """
+with recursive family as (
+    select wanted.relation_id as ancestor, wanted.relation_id as member
+    from unnest(%s::oid[]) as wanted (relation_id)
+    union
+    select family.ancestor, pg_inherits.inhrelid
+    from family
+    inner join pg_inherits on pg_inherits.inhparent = family.member
+)
+select
+    con.conrelid,
+    con.contype::text,
+    con.conname,
+    con.conkey::int[],
+    con.confrelid,
+    con.confkey::int[],
+    con.conpfeqop::oid[]::int8[],
+    con.conbin::text
+from pg_constraint as con
+inner join pg_class as c on c.oid = con.conrelid
+where
+    con.conrelid = any(%s::oid[])
+    and con.contype in ('c', 'f')
+    and con.convalidated
+    and coalesce((to_jsonb(con) ->> 'conenforced')::bool, true)
+    and c.relkind in ('r', 'p')
+    and not exists (
+        select
+        from family
+        inner join pg_class as member on member.oid = family.member
+        where family.ancestor = con.conrelid and member.oid <> con.conrelid and (
+            member.relkind = 'f'
+            or con.contype = 'f' and c.relkind = 'r'
+            or con.contype = 'c' and not exists (
+                select from pg_constraint as held
+                where
+                    held.conrelid = member.oid
+                    and held.contype = 'c'
+                    and held.conname = con.conname
+                    and held.convalidated
+                    and coalesce((to_jsonb(held) ->> 'conenforced')::bool, true)
+            )
+        )
+    )
+    and (con.contype = 'c' or (
+        not con.condeferrable
+        and not coalesce((to_jsonb(con) ->> 'conperiod')::bool, false)
+        and not exists (
+            select from pg_class as either
+            where either.oid in (con.conrelid, con.confrelid) and (either.relrowsecurity or either.relkind = 'f')
+        )
+        and not exists (select from pg_trigger as t where t.tgconstraint = con.oid and t.tgenabled = 'D')
+    ))
+"""
+
+#: Unique keys that no two rows share, ever: valid, immediate, whole, without expressions.
+KEYS = """
+select
+    i.indrelid,
+    c.relname,
+    (select array_agg(key.attnum::int order by key.place)
+     from unnest(i.indkey::int2[]) with ordinality as key (attnum, place) where key.place <= i.indnkeyatts),
+    (select array_agg(key.opclass::int8 order by key.place)
+     from unnest(i.indclass::oid[]) with ordinality as key (opclass, place) where key.place <= i.indnkeyatts),
+    (select array_agg(key.collation_id::int8 order by key.place)
+     from unnest(i.indcollation::oid[]) with ordinality as key (collation_id, place) where key.place <= i.indnkeyatts),
+    i.indisprimary,
+    i.indpred is not null,
+    i.indexprs is not null,
+    i.indimmediate
+from pg_index as i
+inner join pg_class as c on c.oid = i.indexrelid
+where
+    i.indrelid = any(%s::oid[])
+    and i.indisunique
+    and i.indisvalid
+    and (
+        exists (select from pg_class as p where p.oid = i.indrelid and p.relkind = 'p')
+        or not exists (select from pg_inherits as child where child.inhparent = i.indrelid)
+    )
+order by i.indisprimary desc, c.relname
+"""
+
+FUNCTIONS = """
+select
+    p.oid,
+    n.nspname = 'pg_catalog' and p.oid < 16384,
+    p.proname,
+    p.prosrc,
+    l.lanname,
+    p.proisstrict,
+    p.proretset,
+    p.provolatile::text,
+    p.prokind::text,
+    p.prorettype
+from pg_proc as p
+inner join pg_namespace as n on n.oid = p.pronamespace
+inner join pg_language as l on l.oid = p.prolang
+where p.oid = any(%s::oid[])
+"""
+
+DOMAINS = """
+with recursive chain as (
+    select t.oid as domain, t.typbasetype as base, t.typnotnull
+    from pg_type as t
+    where t.oid = any(%s::oid[]) and t.typtype = 'd'
+    union all
+    select chain.domain, t.typbasetype, t.typnotnull
+    from chain
+    inner join pg_type as t on t.oid = chain.base and t.typtype = 'd'
+)
+select chain.domain, bool_or(chain.typnotnull and not exists (
+    select from pg_constraint as con where con.contypid = chain.domain and con.contype = 'n' and not con.convalidated
+)) from chain group by chain.domain
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A column. ``not_null`` holds for every row of the relation and its descendants.
+
+    ``generated`` is "s" (stored), "v" (virtual) or empty, ``identity`` "a", "d" or empty; ``default`` is the tree of
+    the default or of the generating expression.
+    """
+
+    number: int
+    name: str
+    type: int
+    typmod: int
+    not_null: bool
+    generated: str
+    identity: str
+    default: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class UniqueKey:
+    """A unique index: its columns with their operator classes and collations; ``certain`` where no two rows share it.
+
+    An index that is partial, on expressions or deferred (``immediate`` is False) is none; its columns are told all the
+    same, 0 for an expression.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    opclasses: tuple[int, ...]
+    collations: tuple[int, ...]
+    primary: bool
+    partial: bool
+    expressions: bool
+    immediate: bool
+
+    @property
+    def certain(self) -> bool:
+        """Tell whether no two rows share it, at any time."""
+        return self.immediate and not self.partial and not self.expressions
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key that holds whenever a statement begins and hides no row: columns here, and those that they name.
+
+    ``operators`` compare the one with the other.
+    """
+
+    name: str
+    columns: tuple[int, ...]
+    target: int
+    target_columns: tuple[int, ...]
+    operators: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Relation:
+    """A table, view or other relation.
+
+    ``kind`` is pg_class's relkind. ``before`` and ``instead`` are the bits of its row triggers (4 insert, 8 delete, 16
+    update), those of descendants included. ``rules`` tells of rules beside a view's own, ``view`` is a view's query.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    kind: str
+    row_security: bool
+    descendants: bool
+    foreign: bool
+    before: int
+    instead: int
+    rules: bool
+    view: Node | None
+    columns: dict[int, Attribute] = field(default_factory=dict)
+    checks: list[Node] = field(default_factory=list)
+    foreign_keys: list[ForeignKey] = field(default_factory=list)
+    keys: list[UniqueKey] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function: ``builtin`` where PostgreSQL ships it, ``source`` is the name of its C function then."""
+
+    oid: int
+    builtin: bool
+    name: str
+    source: str
+    language: str
+    strict: bool
+    returns_set: bool
+    volatility: str
+    kind: str
+    returns: int
+
+
+class Schema:
+    """The catalogue of one connection, read as it is wanted."""
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self._conn = conn
+        self._relations: dict[int, Relation | None] = {}
+        self._functions: dict[int, Function | None] = {}
+        self._operators: dict[int, int] = {}
+        self._domains: dict[int, bool] = {}
+
+    def relation(self, oid: int) -> Relation | None:
+        """Return a relation, None where there is none."""
+        if oid not in self._relations:
+            self.learn_relations([oid])
+        return self._relations[oid]
+
+    def function(self, oid: int) -> Function | None:
+        """Return a function, None where there is none."""
+        if oid not in self._functions:
+            self.learn_functions([oid])
+        return self._functions[oid]
+
+    def operator(self, oid: int) -> Function | None:
+        """Return the function of an operator, None where there is none."""
+        if oid not in self._operators:
+            row = self._rows("select oprcode::oid from pg_operator where oid = %s", oid)
+            self._operators[oid] = row[0][0] if row else 0
+        return self.function(self._operators[oid])
+
+    def refuses_null(self, oid: int) -> bool:
+        """Tell whether a type is a domain that takes no NULL."""
+        if oid < 16384:  # PostgreSQL ships no domain but those of information_schema
+            return False
+        if oid not in self._domains:
+            self._domains[oid] = False
+            self._domains.update(self._rows(DOMAINS, [oid]))
+        return self._domains[oid]
+
+    def learn_functions(self, oids: Iterable[int]) -> None:
+        """Read functions that are not known yet, all at once."""
+        wanted = [oid for oid in set(oids) if oid not in self._functions]
+        if not wanted:
+            return
+        self._functions |= dict.fromkeys(wanted)
+        for row in self._rows(FUNCTIONS, wanted):
+            self._functions[row[0]] = Function(*row)
+
+    def learn_relations(self, oids: Iterable[int]) -> None:
+        """Read relations that are not known yet, all at once, and those that the trees of views name."""
+        wanted = [oid for oid in set(oids) if oid not in self._relations]
+        while wanted:
+            self._read_relations(wanted)
+            inner = [self._relations[oid] for oid in wanted]
+            named = {
+                int(node["relid"])
+                for relation in inner
+                if relation is not None and relation.view is not None
+                for node in _entries(relation.view)
+            }
+            wanted = [oid for oid in named if oid not in self._relations]
+
+    def _read_relations(self, wanted: list[int]) -> None:
+        self._relations |= dict.fromkeys(wanted)
+        for *facts, view in self._rows(RELATIONS, wanted, wanted):
+            self._relations[facts[0]] = Relation(*facts, _first(view))
+        for oid, *column, has_default, default in self._rows(ATTRIBUTES, wanted, wanted):
+            attribute = Attribute(*column, _read(default) if has_default else None)
+            self._of(oid).columns[attribute.number] = attribute
+        for oid, kind, name, columns, target, target_columns, operators, tree in self._rows(
+            CONSTRAINTS, wanted, wanted
+        ):
+            if kind == "f":
+                key = ForeignKey(name, tuple(columns), target, tuple(target_columns), tuple(operators or ()))
+                self._of(oid).foreign_keys.append(key)
+            elif (check := _read(tree)) is not None:
+                self._of(oid).checks.append(check)
+        for oid, name, columns, opclasses, collations, *flags in self._rows(KEYS, wanted):
+            self._of(oid).keys.append(UniqueKey(name, tuple(columns), tuple(opclasses), tuple(collations), *flags))
+
+    def _of(self, oid: int) -> Relation:
+        relation = self._relations[oid]
+        assert relation is not None  # noqa: S101 - its columns are read after itself
+        return relation
+
+    def _rows(self, query: str, *parameters: object) -> list[Any]:
+        return self._conn.execute(query.encode(), parameters).fetchall()
+
+
+def _entries(tree: Node) -> Iterable[Node]:
+    return (node for node in walk(tree) if node.tag in ("RTE", "RANGETBLENTRY") and node.get("rtekind") == "0")
+
+
+def _read(text: str | None) -> Node | None:
+    if text is None:
+        return None
+    try:
+        tree = parse_tree(text)
+    except TreeError:
+        return None
+    return tree if isinstance(tree, Node) else None
+
+
+def _first(text: str | None) -> Node | None:
+    """Return the query of a view, which is the one action of its rule."""
+    if text is None:
+        return None
+    try:
+        tree = parse_tree(text)
+    except TreeError:
+        return None
+    return tree[0] if isinstance(tree, list) and len(tree) == 1 and isinstance(tree[0], Node) else None
