@@ -73,3 +73,31 @@ def conn(soleil_shared_dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """Give a connection to a migrated database, in a transaction that is rolled back after the test."""
     with rolled_back(soleil_shared_dsn) as connection:
         yield connection
+
+
+def load_voxstitch(dsn: str) -> None:
+    """Apply voxstitch's migrations to a database."""
+    from sqlkit.migrate import migrate
+
+    migrate(dsn, ROOT / "migrations" / "voxstitch", schema="voxstitch")
+
+
+@pytest.fixture(scope="session")
+def voxstitch_template(server: TestServer) -> Iterator[str]:
+    """Give the name of a template database with voxstitch's migrations."""
+    with template(server, load_voxstitch, "voxstitch") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def voxstitch_shared_dsn(server: TestServer, voxstitch_template: str) -> Iterator[str]:
+    """Give the DSN of the one database with voxstitch's tables for tests that roll back."""
+    with dropped_afterwards(server, voxstitch_template, "shared") as database:
+        yield server.dsn_for(database, "voxstitch")
+
+
+@pytest.fixture
+def voxstitch_dsn(server: TestServer, voxstitch_template: str) -> Iterator[str]:
+    """Give the DSN of a clone of voxstitch's database, for a test that commits; dropped after the test."""
+    with dropped_afterwards(server, voxstitch_template, "clone") as database:
+        yield server.dsn_for(database, "voxstitch")

@@ -1,0 +1,3 @@
+drop index chats_title_content_idx;
+
+drop function chat_words(text, jsonb);

@@ -1,0 +1,1 @@
+"""Voxstitch: chat imports. Users, the chats that they import, and who is logged in."""
