@@ -11,7 +11,7 @@ import re
 from enum import Enum
 from typing import NamedTuple
 
-__all__ = ["BLANK", "RESERVED", "Kind", "LexerError", "Token", "ends_operand", "tokenize"]
+__all__ = ["BLANK", "PARAMETER", "RESERVED", "Kind", "LexerError", "Token", "ends_operand", "tokenize"]
 
 
 class Kind(Enum):
@@ -102,7 +102,8 @@ _SCAN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_PARAMETER = re.compile(f":{_NAME}" + _all(rf"\.{_NAME}"))
+#: ``:name`` or ``:name.attribute``, where it is known that a parameter begins.
+PARAMETER = re.compile(f":{_NAME}" + _all(rf"\.{_NAME}"))
 _NESTED = re.compile(r"/\*|\*/")
 # What follows the opening quote, through the closing one.
 _PLAIN = re.compile("[^']*+" + _all("''[^']*+") + "'")
@@ -238,7 +239,7 @@ class _Scanner:
         """Decide between parameter and slice: behind a finished bound only a slice's colon can stand."""
         subscript = bool(self.opened) and self.opened[-1] == "["
         if not (subscript and ends_operand(self.text, self.last, self.before)):
-            found = _PARAMETER.match(self.text, start, self.end)
+            found = PARAMETER.match(self.text, start, self.end)
             if found:
                 return Token(Kind.PARAMETER, start, found.end())
         return Token(Kind.SLICE if subscript else Kind.COLON, start, start + 1)

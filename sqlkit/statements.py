@@ -22,7 +22,7 @@ from sqlkit.sqlfile.markers import read_markers
 from sqlkit.sqlfile.references import Reference
 from sqlkit.sqlfile.regions import Region, read_uses
 from sqlkit.sqlfile.sections import Section, cut, whole
-from sqlkit.sqlfile.segments import Segment, cut_segments, join
+from sqlkit.sqlfile.segments import Segment, cut_segments, join, trace
 from sqlkit.sqlfile.sqltext import SqlText, read_text
 
 __all__ = [
@@ -97,6 +97,14 @@ class Statement:
             return self._variants[given, chosen]
         except KeyError:
             return self._variants.setdefault((given, chosen), self._variant(given, chosen))
+
+    def locate(self, given: int, chosen: tuple[str, ...], offset: int) -> int:
+        """Return where in ``text`` what stands at an offset of a variant's text comes from, both from 0.
+
+        Lines are the same in both; columns are not, for ``:name`` became ``$1``. The end of the text, for an offset
+        behind the variant's.
+        """
+        return trace(self._segments, self.text, given, self._labels(chosen), offset)
 
     def _variant(self, given: int, chosen: tuple[str, ...]) -> Variant:
         labels = self._labels(chosen)

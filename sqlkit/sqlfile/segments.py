@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlkit.lexer import Token
+from sqlkit.lexer import PARAMETER, Token
 from sqlkit.sqlfile.markers import ALWAYS, Condition, Marked
 from sqlkit.sqlfile.references import Reference
 from sqlkit.sqlfile.sections import Section
 from sqlkit.sqlfile.sqltext import LINE_END
 
-__all__ = ["Segment", "cut_segments", "join"]
+__all__ = ["Segment", "cut_segments", "join", "trace"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,38 @@ def join(segments: tuple[Segment, ...], given: int, chosen: Mapping[str, str]) -
         for part in segment.parts:
             pieces.append(part if isinstance(part, str) else f"${numbers.setdefault(part, len(numbers) + 1)}")
     return "".join(pieces), tuple(numbers)
+
+
+def trace(segments: tuple[Segment, ...], text: str, given: int, chosen: Mapping[str, str], offset: int) -> int:
+    """Return where in the statement's own text what stands at an offset of a variant's text comes from."""
+    numbers: dict[Reference, int] = {}
+    place = reached = 0  # in the statement's text, in the variant's
+    for segment in segments:
+        stands = segment.stands(given, chosen)
+        begin = reached
+        for part in segment.parts:
+            own, length = _widths(part, text, place, numbers, stands)
+            if stands and offset < reached + length:
+                return place + min(offset - reached, own - 1) if isinstance(part, str) else place
+            place += own
+            reached += length if stands else 0
+        if not stands:
+            reached = begin + len(segment.line_ends)
+            if offset < reached:
+                return place - 1
+    return place
+
+
+def _widths(
+    part: str | Reference, text: str, place: int, numbers: dict[Reference, int], stands: bool
+) -> tuple[int, int]:
+    """Return how much of the statement's text a part comes from, and how much of a variant's it is."""
+    if isinstance(part, str):
+        apart = text.startswith(":", place + len(part) - 1) and part.endswith(" ")  # the blank is not in the file
+        return len(part) - apart, len(part)
+    found = PARAMETER.match(text, place)
+    own = found.end() - place if found else len(str(part)) + 1
+    return own, len(f"${numbers.setdefault(part, len(numbers) + 1)}") if stands else 0
 
 
 def cut_segments(section: Section, marked: Marked, places: Sequence[tuple[Token, Reference]]) -> tuple[Segment, ...]:

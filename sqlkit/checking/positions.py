@@ -1,0 +1,157 @@
+"""Where things stand in a ``.sql`` file: an offset in a variant's text, a parameter, a column of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from sqlkit.checking.findings import Place
+from sqlkit.checking.outputs import Item, output_items
+from sqlkit.errors import SqlFileError
+from sqlkit.lexer import BLANK, Kind, Token, tokenize
+from sqlkit.sqlfile.sqltext import LINE_END, SqlText, python_name, read_text
+from sqlkit.statements import Reference, Statement
+
+__all__ = ["SqlPlaces", "variant_words"]
+
+
+class SqlPlaces:
+    """Finds places in the files of statements."""
+
+    def statement(self, statement: Statement) -> Place:
+        """Return the place of a statement's first word."""
+        first = _first(statement.text)
+        return self.at(statement, first.start, first.end) if first else self.at(statement, 0)
+
+    def header(self, statement: Statement) -> Place:
+        """Return the place of a statement's ``-- name:`` line."""
+        return Place(statement.path, statement.line, 1, len(_line(statement.path, statement.line)) + 1)
+
+    def directive(self, statement: Statement, key: str) -> Place:
+        """Return the place of a directive, of the header where it has none of this key."""
+        for line in range(statement.line, statement.text_line):
+            text = _line(statement.path, line)
+            if text.lstrip().removeprefix("--@").partition(":")[0].strip() == key and "--@" in text:
+                return Place(statement.path, line, text.index("--@") + 1, len(text.rstrip()) + 1)
+        return self.header(statement)
+
+    def in_variant(self, statement: Statement, given: int, chosen: tuple[str, ...], offset: int) -> Place:
+        """Return the place of what stands at an offset (from 0) of a variant's text, its whole word."""
+        start = statement.locate(given, chosen, offset)
+        return self.at(statement, start, _end_of_token(statement.text, start))
+
+    def parameter(self, statement: Statement, reference: Reference | str) -> Place:
+        """Return the place where a parameter is first used; a name stands for whatever is read from it.
+
+        The first word of the statement where it is used nowhere.
+        """
+        wanted = str(reference)
+        for start, end in _parameters(statement.text):
+            written = ".".join(python_name(part) or part for part in statement.text[start + 1 : end].split("."))
+            if written == wanted or (isinstance(reference, str) and written.startswith(f"{wanted}.")):
+                return self.at(statement, start, end)
+        return self.statement(statement)
+
+    def column(
+        self, statement: Statement, index: int, name: str, given: int = 0, chosen: tuple[str, ...] = ()
+    ) -> Place:
+        """Return the place of a variant's output column, by its index (from 0) and its name.
+
+        That is its item in the outermost select or returning list; of what comes from a ``*``, the star's; the
+        statement's first word where there is no such list.
+        """
+        text = statement.variant(given, chosen).text
+        item = _item(output_items(text), index, name)
+        if item is None:
+            return self.statement(statement)
+        start = statement.locate(given, chosen, item.start)
+        return self.at(statement, start, statement.locate(given, chosen, item.end - 1) + 1)
+
+    def copied(self, statement: Statement, column: str) -> Place:
+        """Return the place of a column in the list of a ``copy``, else of the statement's first word."""
+        for token in tokenize(statement.text):
+            written = statement.text[token.start : token.end]
+            quoted = token.kind is Kind.QUOTED and written.strip('"').replace('""', '"') == column
+            if quoted or (token.kind is Kind.WORD and written.lower() == column):
+                return self.at(statement, token.start, token.end)
+        return self.statement(statement)
+
+    def at(self, statement: Statement, start: int, end: int | None = None) -> Place:
+        """Return the place of a stretch of ``statement.text``, as far as its first line goes."""
+        source = SqlText(statement.text, statement.path)
+        line = source.line(start)
+        first = source.line_start(line)
+        shift = _indent(statement) if line == 1 else 0
+        stop = min(end or start + 1, source.line_start(line + 1))
+        stop = first + len(LINE_END.split(statement.text[first:stop])[0].rstrip())
+        column = start - first + shift + 1
+        return Place(statement.path, statement.text_line + line - 1, column, max(stop - first + shift + 1, column + 1))
+
+
+def variant_words(statement: Statement, given: int, chosen: tuple[str, ...] = ()) -> str | None:
+    """Say in words which variant is meant: ``with genre, without tempo, order: newest``; None where there is one."""
+    labels = dict(zip(statement.choices, chosen or statement.standing, strict=True))
+    with_: list[str] = []
+    without: list[str] = []
+    for bit, references in enumerate(statement.needs(chosen)):
+        names = [str(reference) for reference in references]
+        (with_ if given >> bit & 1 else without).extend(names)
+    without = [name for name in dict.fromkeys(without) if name not in with_]
+    words = [f"with {_listed(list(dict.fromkeys(with_)))}"] if with_ else []
+    words += [f"without {_listed(without)}"] if without else []
+    return ", ".join(words + [f"{key}: {label}" for key, label in labels.items()]) or None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _parameters(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of all parameters in order, those in commented-out choice lines too."""
+    for token in tokenize(text):
+        if token.kind is Kind.PARAMETER:
+            yield token.start, token.end
+        elif token.kind is Kind.LINE_COMMENT and "--|" in text[token.start + 2 : token.end]:
+            for inner in tokenize(text, token.start + 2, token.end):
+                if inner.kind is Kind.PARAMETER:
+                    yield inner.start, inner.end
+
+
+def _item(items: Sequence[Item] | None, index: int, name: str) -> Item | None:
+    """Choose the item of a column: by its index as long as no star stands before it, else by its name."""
+    if not items:
+        return None
+    stars = [number for number, item in enumerate(items) if item.star]
+    if not stars or index < stars[0]:
+        return items[index] if index < len(items) else None
+    named = [item for item in items if item.label == name]
+    return named[0] if named else items[stars[0]]
+
+
+def _first(text: str) -> Token | None:
+    return next((token for token in tokenize(text) if token.kind not in BLANK), None)
+
+
+def _end_of_token(text: str, start: int) -> int:
+    return next((token.end for token in tokenize(text) if token.start <= start < token.end), start + 1)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, stamp: int) -> SqlText:  # noqa: ARG001 - an edited file is another one
+    return read_text(path)
+
+
+def _line(path: Path, line: int) -> str:
+    """Return a line of a file, without its end; nothing where the file is away."""
+    try:
+        source = _read(path, path.stat().st_mtime_ns)
+    except (OSError, SqlFileError):
+        return ""
+    return LINE_END.split(source.text[source.line_start(line) : source.line_start(line + 1)])[0]
+
+
+def _indent(statement: Statement) -> int:
+    """Return how far a statement's first line is indented, which its text leaves out."""
+    line = _line(statement.path, statement.text_line)
+    return len(line) - len(line.lstrip(" \t\f\v"))
