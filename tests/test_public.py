@@ -26,6 +26,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.cli"],
     ["sqlkit.apps"],
     ["sqlkit.checking"],
+    ["sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
     ["sqlkit.testing"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],
@@ -43,7 +44,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.statements"],
     ["sqlkit.sqlfile"],
     ["sqlkit.lexer"],
-    ["sqlkit.errors"],
+    ["sqlkit.errors", "sqlkit.folders"],
 ]
 
 #: Type aliases and constants, whose explanation is a comment: they cannot carry a docstring of their own.

@@ -1,0 +1,1 @@
+"""``sqlkit diagram``: a schema as a Mermaid diagram."""

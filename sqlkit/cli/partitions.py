@@ -1,0 +1,1 @@
+"""``sqlkit partitions``: make partitions ahead and drop those past their retention."""

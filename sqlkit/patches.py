@@ -1,0 +1,53 @@
+"""Partial updates: a model writes the fields that were given to it and leaves the others alone.
+
+::
+
+    class SongChanges(Changes):
+        title: Text = UNCHANGED
+        key: str | None = UNCHANGED        # None clears it
+
+    update songs
+    set
+        title = :changes.title,    --? optional
+        key = :changes.key,        --? optional
+        updated_at = now()
+    where song_id = :song_id;
+
+``songs.update(db, song_id=song_id, changes=changes)`` takes the model whole; where the statement has ``:title`` and
+``:key``, ``songs.update(db, song_id=song_id, **set_fields(changes))`` does the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sqlkit.annotations import UNSET
+
+__all__ = ["UNCHANGED", "Changes", "is_empty", "set_fields"]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+#: The default of a field of changes: what is not given is not written. It does not stand in a JSON schema.
+UNCHANGED: Any = Field(default=UNSET, json_schema_extra=_without_default)
+
+
+class Changes(BaseModel):
+    """The root of models of changes: a field that does not exist is an error, not a value that gets lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def set_fields(model: BaseModel) -> dict[str, Any]:
+    """Return every field of a model: with its value where it was given, with UNSET where it was not."""
+    given = model.model_fields_set
+    return {name: getattr(model, name) if name in given else UNSET for name in type(model).model_fields}
+
+
+def is_empty(model: BaseModel) -> bool:
+    """Tell whether nothing was given, so that there is nothing to write."""
+    return all(value is UNSET for value in set_fields(model).values())
