@@ -9,11 +9,27 @@ from dataclasses import dataclass
 from sqlkit.lexer import BLANK, Kind, Token
 from sqlkit.sqlfile.sqltext import SqlText, python_name
 
-__all__ = ["Section", "cut", "whole"]
+__all__ = ["CARDINALITIES", "Section", "cut", "whole"]
+
+#: The words that may stand behind a name: sqlc's, and ``optional`` and ``stream``. ``sqlkit generate`` reads them.
+CARDINALITIES = (
+    "one",
+    "optional",
+    "many",
+    "stream",
+    "exec",
+    "execrows",
+    "execresult",
+    "batchexec",
+    "batchone",
+    "batchmany",
+    "copyfrom",
+)
 
 # The name is local to this module for speed: a file of a megabyte has a quarter of a million tokens.
 _COMMENT = Kind.LINE_COMMENT
 _HEADER = re.compile(r"--\s*name\s*:\s*(.*?)\s*")
+_WORD = re.compile(r"(\S+)\s+:\s*(\S*)")
 _DIRECTIVE = re.compile(r"--@\s*([A-Za-z_][\w-]*)\s*:\s*(\S.*?)\s*")
 
 
@@ -46,11 +62,11 @@ def cut(source: SqlText) -> Iterator[Section]:
     lines: dict[str, int] = {}
     for index, behind in zip(headers, [*headers[1:], len(tokens)], strict=True):
         header = tokens[index]
-        name = _name(source, header)
+        name, word = _name(source, header)
         if name in lines:
             raise source.error(header.start, f"the name {name} is taken by the statement in line {lines[name]}")
         lines[name] = source.line(header.start)
-        yield _section(source, name, header, tokens[index + 1 : behind])
+        yield _section(source, name, header, tokens[index + 1 : behind], word)
 
 
 def whole(source: SqlText, name: str) -> Section:
@@ -67,13 +83,19 @@ def _is_header(source: SqlText, comment: Token) -> bool:
     return found is not None and source.first_on_line(comment.start)
 
 
-def _name(source: SqlText, header: Token) -> str:
+def _name(source: SqlText, header: Token) -> tuple[str, str | None]:
+    """Return the name of a header, and the word behind it that says how many rows there are."""
     found = _HEADER.fullmatch(source.text, header.start, header.end)
-    written = found[1] if found else ""
+    written, word = found[1] if found else "", None
+    if behind := _WORD.fullmatch(written):
+        written, word = behind.groups()
+        if word not in CARDINALITIES:
+            known = ", ".join(f":{each}" for each in CARDINALITIES)
+            raise source.error(header.start, f":{word} says nothing behind a name; write one of {known}")
     name = python_name(written)
     if name is None:
         raise source.error(header.start, f"{written!r} cannot be a name in Python; write -- name: some_name")
-    return name
+    return name, word
 
 
 def _expect_nothing(source: SqlText, tokens: Sequence[Token]) -> None:
@@ -84,14 +106,16 @@ def _expect_nothing(source: SqlText, tokens: Sequence[Token]) -> None:
             raise source.error(token.start, "a marker before the first -- name: line")
 
 
-def _section(source: SqlText, name: str, header: Token | None, tokens: Sequence[Token]) -> Section:
+def _section(
+    source: SqlText, name: str, header: Token | None, tokens: Sequence[Token], word: str | None = None
+) -> Section:
     items = [token for token in tokens if token[0] not in BLANK]
     comments = [token for token in tokens if token[0] is _COMMENT]
     start = header.start if header else 0
     if not items:
         raise source.error(start, "an empty statement")
     doc, behind = _doc(source, header, items[0], comments)
-    directives, behind = _directives(source, items[0], comments, behind)
+    directives, behind = _directives(source, items[0], comments, behind, {"cardinality": word} if word else {})
     text_start = next(token.start for token in tokens if token.start >= behind and token.kind is not Kind.SPACE)
     text_end = _end(source, items, start) or _last(source, tokens)
     return Section(name, doc, directives, start, tokens, items, comments, text_start, text_end)
@@ -118,9 +142,10 @@ def _marks(comment: str) -> bool:
     return comment.startswith("--?") or ("--|" in comment and not comment.startswith("--@"))
 
 
-def _directives(source: SqlText, first: Token, comments: Sequence[Token], behind: int) -> tuple[dict[str, str], int]:
-    """Return the directives, which stand before the SQL, and the offset behind the last of them."""
-    directives: dict[str, str] = {}
+def _directives(
+    source: SqlText, first: Token, comments: Sequence[Token], behind: int, directives: dict[str, str]
+) -> tuple[dict[str, str], int]:
+    """Add the directives, which stand before the SQL; return them and the offset behind the last of them."""
     for _, start, end in comments:
         if not source.text.startswith("--@", start):
             continue
@@ -131,6 +156,8 @@ def _directives(source: SqlText, first: Token, comments: Sequence[Token], behind
             raise source.error(start, "a directive stands directly under the name, before the SQL")
         if found[1] in directives:
             raise source.error(start, f"the directive {found[1]} is given twice")
+        if found[1] == "cardinality" and found[2] not in CARDINALITIES:
+            raise source.error(start, f"the cardinality is one of {', '.join(CARDINALITIES)}")
         directives[found[1]] = found[2]
         behind = max(behind, end)
     return directives, behind
