@@ -53,6 +53,9 @@ class PoolCore(BasePool):
     _waiting: deque[Any]
     _max_size: int
     _min_size: int
+    _jitter: Any
+    timeout: float
+    max_lifetime: float
     holders: Holders[Any]
 
     def configure(self, settings: Settings) -> None:
@@ -161,6 +164,12 @@ class PoolCore(BasePool):
         extra = min(len(self._pool), max(0, self._nconns - max_size))
         self._nconns -= extra
         return grow, [self._pool.popleft() for _ in range(extra)]
+
+    def retime(self, timeout: float, max_lifetime: float) -> None:
+        """Take new times, also for the connections that are open; none lives longer than it was to."""
+        self.timeout, self.max_lifetime = timeout, max_lifetime
+        for conn in [*self._pool, *(lent[3] for lent in list(self.holders.lent.values()))]:
+            conn._expire_at = min(conn._expire_at, conn._created_at + self._jitter(max_lifetime, -0.05, 0.0))
 
     def refuse(self) -> tuple[list[Pooled], list[Any]]:
         """Lend no more: return the idle connections, to be closed, and who waits, to be told."""

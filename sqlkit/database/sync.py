@@ -225,11 +225,24 @@ class Database(View):
 
         migrate(self.settings.dsn(), Path(folder), schema=self.settings.schema)
 
-    def resize(self, min_size: int | None = None, max_size: int | None = None) -> None:
-        """Change the size of the pool while it is in use; what is out and too much closes on return."""
-        sizes = {"pool_min_size": min_size, "pool_max_size": max_size}
-        settings = self.settings.replace(**{key: size for key, size in sizes.items() if size is not None})
+    def resize(
+        self,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        *,
+        timeout: float | None = None,
+        max_lifetime: float | None = None,
+    ) -> None:
+        """Change the pool while it is in use; what is out and too much, or too old, closes on return.
+
+        ``timeout`` is the wait for a connection, ``max_lifetime`` the age at which one is replaced, in seconds.
+        """
+        given = {"pool_min_size": min_size, "pool_max_size": max_size}
+        times = {"pool_timeout": timeout, "pool_max_lifetime": max_lifetime}
+        changes = {key: value for key, value in (given | times).items() if value is not None}
+        settings = self.settings.replace(**changes)
         self._pool.resize(settings.pool_min_size, settings.pool_max_size)
+        self._pool.retime(settings.pool_timeout, settings.pool_max_lifetime)
         self.settings = settings
 
     def status(self) -> PoolStatus:
