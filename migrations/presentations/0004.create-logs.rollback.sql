@@ -1,0 +1,3 @@
+drop table audit_log;
+
+drop table job_status_changes;

@@ -1,0 +1,3 @@
+drop table archived_jobs;
+
+drop table job_archives;

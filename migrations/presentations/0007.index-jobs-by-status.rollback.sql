@@ -1,0 +1,3 @@
+-- transactional: false
+
+drop index concurrently if exists presentation_jobs_status_idx;

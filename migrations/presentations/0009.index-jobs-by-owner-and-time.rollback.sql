@@ -1,0 +1,3 @@
+-- transactional: false
+
+drop index concurrently if exists presentation_jobs_owner_id_created_at_job_id_idx;

@@ -1,0 +1,3 @@
+-- transactional: false
+
+drop index concurrently if exists users_name_idx;

@@ -1,0 +1,8 @@
+-- depends: 0003.create-presentation-jobs
+-- transactional: false
+
+-- Full-text search over the names of users.
+-- With "if not exists" a broken index of an earlier try would pass for a whole one.
+-- squawk-ignore prefer-robust-stmts
+create index concurrently users_name_fts_idx
+on users using gin (to_tsvector('simple', name));

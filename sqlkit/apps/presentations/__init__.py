@@ -1,0 +1,1 @@
+"""Presentations: jobs that turn slides into narrated video."""

@@ -1,0 +1,371 @@
+"""The rows of presentations, and what is written into them.
+
+``User``, ``Voice``, ``Job`` and the others are rows as they stand in the database. ``New...``, ``...Changes``,
+``JobResult`` and ``PastJob`` come from outside: what a CHECK of the database would refuse, they refuse first,
+with the field's name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from sqlkit.patches import UNCHANGED, Changes
+from sqlkit.security import EncryptedText
+
+__all__ = [
+    "TRANSITIONS",
+    "AfterArchivedJob",
+    "AfterAuditLine",
+    "AfterJob",
+    "AfterUser",
+    "AfterVoice",
+    "ArchivedJob",
+    "AuditLine",
+    "Credentials",
+    "EncryptedPhone",
+    "Found",
+    "Job",
+    "JobResult",
+    "JobStatus",
+    "JobWithOwner",
+    "Metrics",
+    "NewJob",
+    "NewUser",
+    "NewVoice",
+    "PastJob",
+    "PastStatusChange",
+    "StatusChange",
+    "StatusCount",
+    "User",
+    "UserChanges",
+    "UserWithVoicesAndJobs",
+    "Voice",
+    "VoiceChanges",
+]
+
+
+class JobStatus(StrEnum):
+    """Where a job stands."""
+
+    PENDING = "pending"
+    PROCESSING_SLIDES = "processing_slides"
+    SYNTHESIZING_AUDIO = "synthesizing_audio"
+    ASSEMBLING_VIDEO = "assembling_video"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: What may follow each status; nothing follows the last two.
+TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
+    JobStatus.PENDING: (JobStatus.PROCESSING_SLIDES, JobStatus.CANCELLED),
+    JobStatus.PROCESSING_SLIDES: (JobStatus.SYNTHESIZING_AUDIO, JobStatus.FAILED, JobStatus.CANCELLED),
+    JobStatus.SYNTHESIZING_AUDIO: (JobStatus.ASSEMBLING_VIDEO, JobStatus.FAILED, JobStatus.CANCELLED),
+    JobStatus.ASSEMBLING_VIDEO: (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED),
+    JobStatus.FAILED: (JobStatus.PENDING,),
+    JobStatus.COMPLETED: (),
+    JobStatus.CANCELLED: (),
+}
+
+#: A name that fits its column.
+Name: TypeAlias = Annotated[str, Field(max_length=255)]
+#: An address: it has an @.
+Email: TypeAlias = Annotated[str, Field(max_length=255, pattern="@")]
+#: Where an object lies.
+Path: TypeAlias = Annotated[str, Field(max_length=1000)]
+#: Where a voice lies: from the root, a WAV file. (?s): a dot is any character, line ends too.
+VoicePath: TypeAlias = Annotated[str, Field(max_length=1000, pattern=r"(?s)^/.*\.wav$")]
+#: Bytes of a file that has some.
+FileSize: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
+#: Seconds of a voice: five minutes at most.
+VoiceSeconds: TypeAlias = Annotated[float, Field(gt=0, le=300)]
+#: Seconds of a video.
+VideoSeconds: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+#: How many slides a presentation has.
+SlidesCount: TypeAlias = Annotated[int, Field(gt=0, lt=2**31)]
+
+
+class Input(BaseModel):
+    """What comes from outside: a field that does not exist is an error, not a value that gets lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class User(BaseModel):
+    """Someone who has videos made."""
+
+    user_id: int
+    name: str
+    email: str | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewUser(Input):
+    """A user to create."""
+
+    name: Name
+    email: Email | None = None
+
+
+class UserChanges(Changes):
+    """What to change of a user; an ``email`` of None takes the address away."""
+
+    name: Name = UNCHANGED
+    email: Email | None = UNCHANGED
+    is_active: bool = UNCHANGED
+
+
+class Credentials(BaseModel):
+    """What a password is checked with; ``password_hash`` is None where none was set."""
+
+    user_id: int
+    password_hash: str | None = Field(repr=False)
+
+
+class EncryptedPhone(BaseModel):
+    """A phone number as it is kept."""
+
+    user_id: int
+    phone_encrypted: EncryptedText
+
+
+class Voice(BaseModel):
+    """A voice that a user recorded."""
+
+    voice_clone_id: int
+    owner_id: int
+    name: str
+    s3_path: str
+    file_size: int | None
+    duration_seconds: float | None
+    sample_rate: int | None
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewVoice(Input):
+    """A voice to create."""
+
+    owner_id: int
+    name: Name
+    s3_path: VoicePath
+    file_size: FileSize | None = None
+    duration_seconds: VoiceSeconds | None = None
+    sample_rate: int | None = None
+
+
+class VoiceChanges(Changes):
+    """What to change of a voice; where the column takes NULL, None clears it."""
+
+    name: Name = UNCHANGED
+    s3_path: VoicePath = UNCHANGED
+    file_size: FileSize | None = UNCHANGED
+    duration_seconds: VoiceSeconds | None = UNCHANGED
+    sample_rate: int | None = UNCHANGED
+    is_active: bool = UNCHANGED
+
+
+class Job(BaseModel):
+    """Slides on their way to a video."""
+
+    job_id: int
+    owner_id: int
+    voice_clone_id: int
+    status: JobStatus
+    s3_pptx_path: str
+    s3_video_path: str | None
+    slides_count: int | None
+    video_duration_seconds: float | None
+    file_size_bytes: int | None
+    processing_time_seconds: float | None
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+class JobWithOwner(Job):
+    """A job with its owner."""
+
+    owner: User
+
+
+class NewJob(Input):
+    """A job to submit."""
+
+    owner_id: int
+    voice_clone_id: int
+    s3_pptx_path: Path
+    slides_count: SlidesCount | None = None
+
+
+class JobResult(Input):
+    """What a completed job brought; a ``slides_count`` of None leaves what is known."""
+
+    s3_video_path: Path
+    video_duration_seconds: VideoSeconds | None = None
+    file_size_bytes: int | None = None
+    slides_count: SlidesCount | None = None
+
+
+class PastJob(Input):
+    """A job with its past, to be imported from elsewhere."""
+
+    owner_id: int
+    voice_clone_id: int
+    status: JobStatus
+    s3_pptx_path: Path
+    s3_video_path: Path | None = None
+    slides_count: SlidesCount | None = None
+    video_duration_seconds: VideoSeconds | None = None
+    file_size_bytes: int | None = None
+    processing_time_seconds: float | None = None
+    error_message: str | None = None
+    created_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _keeps_its_order(self) -> Self:
+        if self.status is JobStatus.COMPLETED and self.s3_video_path is None:
+            raise ValueError("s3_video_path: a completed job has a video")
+        if self.started_at is not None and self.completed_at is not None and self.completed_at < self.started_at:
+            raise ValueError("completed_at: a job completes after its start")
+        return self
+
+
+class UserWithVoicesAndJobs(User):
+    """A user with all their voices, by name, and jobs, the newest first."""
+
+    voices: list[Voice]
+    jobs: list[Job]
+
+
+class StatusChange(BaseModel):
+    """That a job went from one status to another; ``old_status`` is None where it was submitted."""
+
+    change_id: int
+    job_id: int
+    owner_id: int
+    old_status: JobStatus | None
+    new_status: JobStatus
+    changed_at: datetime
+    created_at: datetime
+
+
+class PastStatusChange(Input):
+    """A change of the past, to be imported from elsewhere; ``created_at`` chooses its partition."""
+
+    job_id: int
+    owner_id: int
+    old_status: JobStatus | None
+    new_status: JobStatus
+    changed_at: AwareDatetime
+    created_at: AwareDatetime
+
+    @model_validator(mode="after")
+    def _is_legal(self) -> Self:
+        legal = TRANSITIONS[self.old_status] if self.old_status else (JobStatus.PENDING,)
+        if self.new_status not in legal:
+            raise ValueError("new_status: it does not follow the old one")
+        return self
+
+
+class AuditLine(BaseModel):
+    """Who did what to which row; ``before`` is None where it was created, ``after`` where it was deleted."""
+
+    audit_id: int
+    actor: str
+    action: Literal["insert", "update", "delete"]
+    table_name: str
+    row_id: int
+    owner_id: int
+    before: dict[str, JsonValue] | None
+    after: dict[str, JsonValue] | None
+    created_at: datetime
+
+
+class ArchivedJob(BaseModel):
+    """A completed job in the archive, as it was when it went there."""
+
+    job_id: int
+    owner_id: int
+    archived_at: datetime
+    completed_at: datetime
+    job: Job
+
+
+class AfterUser(BaseModel):
+    """The user behind whom a page begins."""
+
+    user_id: int
+    name: str | None = None
+    created_at: datetime | None = None
+
+
+class AfterVoice(BaseModel):
+    """The voice behind which a page begins."""
+
+    name: str
+    voice_clone_id: int
+
+
+class AfterJob(BaseModel):
+    """The job behind which a page begins."""
+
+    created_at: datetime
+    job_id: int
+
+
+class AfterAuditLine(BaseModel):
+    """The line of the audit log behind which a page begins."""
+
+    created_at: datetime
+    audit_id: int
+
+
+class AfterArchivedJob(BaseModel):
+    """The archived job behind which a page begins."""
+
+    completed_at: datetime
+    job_id: int
+
+
+class Metrics(BaseModel):
+    """How much there is of everything; ``active_jobs`` are those that somebody works on."""
+
+    total_users: int
+    active_users: int
+    total_voice_clones: int
+    total_jobs: int
+    pending_jobs: int
+    active_jobs: int
+    completed_jobs: int
+    failed_jobs_today: int
+
+
+class StatusCount(BaseModel):
+    """How many jobs are in a status, how long they took on average and how many seconds of video they made."""
+
+    status: JobStatus
+    jobs: int
+    mean_processing_seconds: float | None
+    video_seconds: float | None
+
+
+class Found(BaseModel):
+    """What a search found: the user or voice whose name, or the job whose error, has the words."""
+
+    kind: Literal["user", "voice", "job"]
+    row_id: int
+    owner_id: int
+    found: str
+    rank: float
