@@ -388,6 +388,10 @@ class Schema:
         for oid, name, columns, opclasses, collations, *flags in self._rows(KEYS, wanted):
             self._of(oid).keys.append(UniqueKey(name, tuple(columns), tuple(opclasses), tuple(collations), *flags))
 
+    def ask(self, query: str) -> list[Any]:
+        """Return the rows of a query on the catalogue, for facts that are kept elsewhere."""
+        return self._rows(query)
+
     def _of(self, oid: int) -> Relation:
         relation = self._relations[oid]
         assert relation is not None  # noqa: S101 - its columns are read after itself
