@@ -17,8 +17,8 @@ TOKEN = re.compile(r"[(){}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
 
 #: Fields that no reader wants, which are about a quarter of the text: cut before it is read. They hold no blanks.
 UNREAD = re.compile(
-    r" :(?:location|stmt_location|stmt_len|list_start|list_end|(?!inputcollid)\w*collid|\w*collations?|rellockmode|vartypmod|"
-    r"paramtypmod|consttypmod|resulttypmod|aggpresorted|aggsplit|aggno|aggtransno|varnosyn|varattnosyn|funcformat|relabelformat|coerceformat|"
+    r" :(?:location|stmt_location|stmt_len|list_start|list_end|(?!inputcollid)\w*collid|\w*collations?|"
+    r"rellockmode|vartypmod|paramtypmod|consttypmod|resulttypmod|aggpresorted|aggsplit|aggno|aggtransno|varnosyn|varattnosyn|funcformat|relabelformat|coerceformat|"
     r"canSetTag|querySource|requiredPerms|checkAsUser) (?:<>|-?\w+)(?= |\})"
 )
 
