@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-__all__ = ["CODES", "Finding", "Place", "Severity"]
+__all__ = ["CODES", "Finding", "Place", "Severity", "Trouble"]
 
 
 class Severity(Enum):
@@ -50,6 +50,20 @@ class Finding:
     def severity(self) -> Severity:
         """What the code says."""
         return CODES[self.code][0]
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What kept a part from being checked: ``reason`` begins with the place where there is one.
+
+    ``project`` is empty where there is one project.
+    """
+
+    reason: str
+    project: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.project}: {self.reason}" if self.project else self.reason
 
 
 #: Every code: its weight and what it is about. A code never changes its meaning; ``--@ allow: SK012`` on a statement

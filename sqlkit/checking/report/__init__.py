@@ -1,0 +1,1 @@
+"""What a report looks like: for people, as JSON, as commands of GitHub's Actions."""

@@ -1,0 +1,94 @@
+"""A report for people: each finding with its line of SQL and of Python, and a mark under what is meant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from sqlkit.checking.findings import Finding, Place, Severity
+from sqlkit.checking.report.lines import FileLines, spell_place
+from sqlkit.checking.run import Counts, Report
+
+__all__ = ["Line", "Span", "plain", "report_lines"]
+
+#: The colour of a finding's weight.
+STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.HINT: "bold cyan"}
+FAINT = "dim"
+
+
+class Span(NamedTuple):
+    """A piece of a line, with rich's name for how it looks."""
+
+    text: str
+    style: str = ""
+
+
+Line = Sequence[Span]
+
+
+def plain(lines: Iterator[Line]) -> str:
+    """Return lines as text without colours."""
+    return "".join("".join(span.text for span in line) + "\n" for line in lines)
+
+
+def report_lines(report: Report) -> Iterator[Line]:
+    """Yield a report line by line: the findings, what could not be checked, the counts."""
+    files = FileLines()
+    for finding in report.findings:
+        yield from _finding(finding, files)
+        yield []
+    for trouble in report.troubles:
+        yield [Span("could not check", "bold red"), Span(f": {trouble}")]
+    if report.troubles:
+        yield []
+    yield [Span(_total(report), "bold")]
+
+
+def _finding(finding: Finding, files: FileLines) -> Iterator[Line]:
+    style = STYLES[finding.severity]
+    first, second = (finding.sql, finding.python) if finding.sql else (finding.python, None)
+    heading = [Span(f"{finding.severity.value} {finding.code}", style), Span(f": {finding.message}")]
+    query = Span(f"{finding.query}: ", "bold")
+    if first is None:
+        yield [query, *heading]
+        return
+    yield [Span(f"{spell_place(first)}: "), query, *heading]
+    width = max(len(str(place.line)) for place in (first, second) if place) + 3
+    yield from _excerpt(first, files, width, style)
+    if second is not None:
+        yield [Span("  --> ", FAINT), Span(spell_place(second))]
+        yield from _excerpt(second, files, width, style)
+    for name, text in (("reason", finding.reason), ("variant", finding.variant)):
+        if text:
+            yield [Span(f"{'':{width}} = ", FAINT), Span(f"{name}: {text}")]
+
+
+def _excerpt(place: Place, files: FileLines, width: int, style: str) -> Iterator[Line]:
+    """Yield the line of a place with a mark under it; nothing where the file is away."""
+    text = files.line(place.path, place.line)
+    if text is None or not text.strip():
+        return
+    yield [Span(f"{place.line:>{width}} | ", FAINT), Span(text.rstrip())]
+    before = "".join("\t" if character == "\t" else " " for character in text[: place.column - 1])
+    length = min(place.end or place.column + 1, len(text) + 1) - place.column
+    yield [Span(f"{'':{width}} | ", FAINT), Span(before), Span("^" * max(length, 1), style)]
+
+
+def _total(report: Report) -> str:
+    found = Counter(finding.severity for finding in report.findings)
+    words = [_number(found[severity], severity.value) for severity in Severity if found[severity]]
+    return f"{_spell_counts(report.counts)}: {', '.join(words) or ('not all checked' if report.troubles else 'clean')}"
+
+
+def _spell_counts(counts: Counts) -> str:
+    words = [
+        _number(counts.statements, "statement"),
+        _number(counts.variants, "variant"),
+        f"{_number(counts.columns, 'column')} ({counts.proved} never NULL)",
+    ]
+    return ", ".join(words)
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count} {word}{'' if count == 1 else 's'}"

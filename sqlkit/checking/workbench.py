@@ -1,0 +1,201 @@
+"""A database for each project: one that stands, or one that is migrated for the check on a server that goes with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from sqlkit.checking.project import Project
+from sqlkit.embedded.binaries import OLDEST
+from sqlkit.embedded.server import Embedded
+from sqlkit.errors import ConfigurationError, EmbeddedError, MigrationError
+from sqlkit.lexer import BLANK, Kind, LexerError, tokenize
+
+__all__ = ["Bench", "CannotCheck", "Workbench", "old_server", "said_by"]
+
+FOLDER_PREFIX = "sqlkit-check-"
+SERVER_SETTINGS = {"autovacuum": "off", "max_wal_size": "256MB"}
+APPLICATION = "sqlkit check"
+
+WHAT_IT_PROVES = "what is never NULL and what returns one row at most"
+
+FACTS = """
+select
+    pg_catalog.pg_is_in_recovery(),
+    pg_catalog.current_setting('transaction_read_only') = 'on',
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
+    pg_catalog.array(select extname::text from pg_catalog.pg_extension)
+"""
+
+Progress = Callable[[str], None]
+
+
+class CannotCheck(Exception):  # never leaves the package: a Trouble is made of it
+    """A project has no database to be checked against; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """A project's database: a connection, whether it was named by a DSN, and what stays unproved there.
+
+    ``missing`` are the extensions that the migrations make and the database lacks.
+    """
+
+    conn: psycopg.Connection[Any]
+    standing: bool
+    limits: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Workbench:
+    """Databases for projects; a context manager, behind which no server and no folder is left.
+
+    With a ``dsn`` every project uses that database, in which nothing is migrated. Without one a server is started when
+    the first project asks. ``progress`` is told what takes a while.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        bindir: str | os.PathLike[str] | None = None,
+        progress: Progress = lambda _: None,
+    ) -> None:
+        self.dsn = dsn
+        self.bindir = bindir
+        self.progress = progress
+        self._server: Embedded | None = None
+        self._stack = contextlib.ExitStack()
+        self._databases = 0
+
+    def __enter__(self) -> Workbench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def bench(self, project: Project) -> Iterator[Bench]:
+        """Give a project's database; whatever happens there is rolled back.
+
+        Raises CannotCheck for a server that does not start or answer, that is too old, and for a migration that fails.
+        """
+        dsn = self._dsn(project)
+        from sqlkit.migrate import database_url
+
+        try:
+            conn = psycopg.connect(
+                database_url(dsn, schema=project.schema), application_name=APPLICATION, prepare_threshold=None
+            )
+        except (psycopg.Error, MigrationError) as error:
+            raise CannotCheck(said_by(error)) from None
+        with contextlib.closing(conn):
+            try:
+                yield _look(conn, project, standing=self.dsn is not None)
+            finally:
+                with contextlib.suppress(psycopg.Error):
+                    conn.rollback()
+
+    def _dsn(self, project: Project) -> str:
+        if self.dsn is not None:
+            return self.dsn
+        server = self._started()
+        self._databases += 1
+        name = f"check_{self._databases}"
+        with psycopg.connect(server.dsn, autocommit=True) as conn:
+            conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        dsn = server.dsn_for(name)
+        if project.migrations is not None:
+            self._migrate(dsn, project, project.migrations)
+        return dsn
+
+    def _started(self) -> Embedded:
+        if self._server is None:
+            self.progress("starting a PostgreSQL")
+            from sqlkit.embedded.scratch import scratch_server
+
+            server = scratch_server(FOLDER_PREFIX, bindir=self.bindir, settings=SERVER_SETTINGS)
+            try:
+                self._server = self._stack.enter_context(server)
+            except EmbeddedError as error:
+                raise CannotCheck(str(error)) from None
+        return self._server
+
+    def _migrate(self, dsn: str, project: Project, folder: Path) -> None:
+        from sqlkit.migrate import migrate
+
+        self.progress(f"migrating {project.name or folder.name}")
+        try:
+            migrate(dsn, folder, schema=project.schema)
+        except (MigrationError, ConfigurationError, psycopg.Error) as error:
+            raise CannotCheck(f"{said_by(error)} (without its migrations nothing else is proved)") from None
+
+
+def old_server(version: int) -> str | None:
+    """Say that a server is too old, by its version number (130021 is 13.21); None where it is not."""
+    if version >= OLDEST * 10000:
+        return None
+    return f"PostgreSQL {version // 10000}.{version % 10000} is older than {OLDEST}: check against a newer one"
+
+
+def said_by(error: Exception) -> str:
+    """Return what an error says in one line; of the server's, the message without the detail, which quotes rows."""
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        return f"{error.diag.message_primary} ({type(error).__name__}, {error.sqlstate})"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _look(conn: psycopg.Connection[Any], project: Project, *, standing: bool) -> Bench:
+    """Ask what can be proved on a database."""
+    if old := old_server(conn.info.server_version):
+        raise CannotCheck(old)
+    row = conn.execute(FACTS).fetchone()
+    assert row is not None  # noqa: S101 - there is no table that could be empty
+    standby, read_only, temporary, extensions = row
+    if project.schema is not None:
+        _find_schema(conn, project.schema)
+    conn.rollback()
+    limits = []
+    if standby or read_only:
+        kind = "a standby" if standby else "read-only"
+        limits.append(f"the server is {kind}: {WHAT_IT_PROVES} is not known here; name a writable one")
+    elif not temporary:
+        user = conn.info.user
+        limits.append(f"{user} has no TEMP right on {conn.info.dbname}: {WHAT_IT_PROVES} is not known; grant it")
+    wanted = _made_extensions(project.migrations) if project.migrations else []
+    missing = [name for name in wanted if name not in extensions]
+    return Bench(conn, standing, tuple(limits), tuple(missing))
+
+
+def _find_schema(conn: psycopg.Connection[Any], schema: str) -> None:
+    if conn.execute("select from pg_catalog.pg_namespace where nspname = %s", [schema]).fetchone() is None:
+        raise CannotCheck(f"schema {schema}: is not in the database {conn.info.dbname}; sqlkit migrate makes it")
+
+
+def _made_extensions(folder: Path) -> list[str]:
+    """Return the extensions that the migrations of a folder may create, also in a ``do`` block."""
+    found: dict[str, None] = {}
+    for path in sorted(folder.glob("*.sql")):
+        if not path.stem.endswith(".rollback"):
+            with contextlib.suppress(OSError, ValueError, LexerError):
+                found |= dict.fromkeys(_extensions(path.read_text(encoding="utf-8")))
+    return list(found)
+
+
+def _extensions(text: str) -> Iterator[str]:
+    tokens = [token for token in tokenize(text) if token.kind not in BLANK]
+    words = [text[token.start : token.end] for token in tokens]
+    for index, token in enumerate(tokens):
+        if token.kind is Kind.DOLLAR:
+            tag = words[index].index("$", 1) + 1
+            yield from _extensions(words[index][tag:-tag])
+        elif [word.lower() for word in words[index : index + 2]] == ["create", "extension"]:
+            name = index + (5 if words[index + 2 : index + 3] and words[index + 2].lower() == "if" else 2)
+            yield from (word.strip('"') for word in words[name : name + 1])
