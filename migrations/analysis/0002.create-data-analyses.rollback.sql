@@ -1,0 +1,5 @@
+drop table analysis_files;
+
+drop table data_analyses;
+
+drop type work_status;

@@ -1,0 +1,1 @@
+"""Analysis: data analyses and generated tools, behind microservices."""

@@ -1,0 +1,343 @@
+"""The rows of analysis, and what is written into them.
+
+``User``, ``Analysis``, ``AnalysisFile``, ``Tool``, ``SystemLog`` and ``CacheEntry`` are rows as they stand in the
+database. ``New...`` and ``...Changes`` come from outside: what a CHECK of the database would refuse, they refuse
+first, with the field's name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+from sqlkit.operations.logfiles import LogLevel
+from sqlkit.patches import UNCHANGED, Changes
+
+__all__ = [
+    "AfterAnalysis",
+    "AfterEntry",
+    "AfterFile",
+    "AfterLog",
+    "AfterTool",
+    "AfterUser",
+    "Analysis",
+    "AnalysisChanges",
+    "AnalysisFile",
+    "CacheEntry",
+    "DatabaseStats",
+    "DayCount",
+    "EntryChanges",
+    "FileChanges",
+    "LogChanges",
+    "LogCount",
+    "LogLevel",
+    "NewAnalysis",
+    "NewEntry",
+    "NewFile",
+    "NewLog",
+    "NewTool",
+    "NewUser",
+    "StatusCount",
+    "SystemLog",
+    "Tool",
+    "ToolChanges",
+    "User",
+    "UserChanges",
+    "WorkStatus",
+]
+
+
+class WorkStatus(StrEnum):
+    """Where an analysis or the generation of a tool stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+#: A name to sign in with: no blank, no @, at most 100 characters.
+Username: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]{1,100}$")]
+#: An address: something, an @, something, and no blank.
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
+#: A text that says something.
+Text: TypeAlias = Annotated[str, Field(min_length=1)]
+#: A password's hash, which no repr shows.
+Hash: TypeAlias = Annotated[str, Field(min_length=1, repr=False)]
+#: Bytes of a file that has some.
+Size: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
+#: How long a cache entry lives.
+Lifetime: TypeAlias = Annotated[float, Field(gt=0, le=10 * 366 * 86_400)]
+
+
+class Input(BaseModel):
+    """What comes from outside: a field that does not exist is an error, not a value that gets lost."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class User(BaseModel):
+    """Someone who signs in."""
+
+    user_id: UUID
+    username: str
+    email: str
+    hashed_password: str = Field(repr=False)
+    is_active: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewUser(Input):
+    """A user to create."""
+
+    username: Username
+    email: Email
+    hashed_password: Hash
+
+
+class UserChanges(Changes):
+    """What to change of a user."""
+
+    username: Username = UNCHANGED
+    email: Email = UNCHANGED
+    hashed_password: Hash = UNCHANGED
+    is_active: bool = UNCHANGED
+
+
+class AfterUser(BaseModel):
+    """The user behind whom a page begins."""
+
+    user_id: UUID
+    username: str | None = None
+    created_at: datetime | None = None
+
+
+class Analysis(BaseModel):
+    """An analysis of data; ``result`` is None until there is one."""
+
+    analysis_id: UUID
+    user_id: UUID
+    title: str
+    status: WorkStatus
+    parameters: dict[str, JsonValue]
+    result: JsonValue
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewAnalysis(Input):
+    """An analysis to create."""
+
+    user_id: UUID
+    title: Text
+    status: WorkStatus = WorkStatus.PENDING
+    parameters: dict[str, JsonValue] = {}
+    result: JsonValue = None
+
+
+class AnalysisChanges(Changes):
+    """What to change of an analysis; ``parameters`` and ``result`` are replaced whole."""
+
+    title: Text = UNCHANGED
+    status: WorkStatus = UNCHANGED
+    parameters: dict[str, JsonValue] = UNCHANGED
+    result: JsonValue = UNCHANGED
+
+
+class AfterAnalysis(BaseModel):
+    """The analysis behind which a page begins."""
+
+    analysis_id: UUID
+    title: str | None = None
+    created_at: datetime | None = None
+
+
+class AnalysisFile(BaseModel):
+    """A file of an analysis; its content lies at ``storage_path``."""
+
+    file_id: UUID
+    analysis_id: UUID
+    file_name: str
+    file_type: str
+    size_bytes: int
+    storage_path: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewFile(Input):
+    """A file to create."""
+
+    analysis_id: UUID
+    file_name: Text
+    file_type: Text
+    size_bytes: Size
+    storage_path: Text
+
+
+class FileChanges(Changes):
+    """What to change of a file."""
+
+    file_name: Text = UNCHANGED
+    file_type: Text = UNCHANGED
+    size_bytes: Size = UNCHANGED
+    storage_path: Text = UNCHANGED
+
+
+class AfterFile(BaseModel):
+    """The file behind which a page begins."""
+
+    file_id: UUID
+    file_name: str | None = None
+    size_bytes: int | None = None
+    created_at: datetime | None = None
+
+
+class Tool(BaseModel):
+    """A tool that is generated from a prompt; ``output`` is None until there is one."""
+
+    tool_id: UUID
+    user_id: UUID
+    tool_type: str
+    status: WorkStatus
+    prompt: str
+    output: JsonValue
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewTool(Input):
+    """A tool to generate."""
+
+    user_id: UUID
+    tool_type: Text
+    status: WorkStatus = WorkStatus.PENDING
+    prompt: Text
+    output: JsonValue = None
+
+
+class ToolChanges(Changes):
+    """What to change of a tool; ``output`` is replaced whole."""
+
+    tool_type: Text = UNCHANGED
+    status: WorkStatus = UNCHANGED
+    prompt: Text = UNCHANGED
+    output: JsonValue = UNCHANGED
+
+
+class AfterTool(BaseModel):
+    """The tool behind which a page begins."""
+
+    tool_id: UUID
+    created_at: datetime
+
+
+class SystemLog(BaseModel):
+    """What a service had to tell."""
+
+    log_id: int
+    service: str
+    level: LogLevel
+    message: str
+    details: dict[str, JsonValue]
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewLog(Input):
+    """A line to write; without ``created_at`` it is of now."""
+
+    service: Text
+    level: LogLevel = LogLevel.INFO
+    message: str
+    details: dict[str, JsonValue] = {}
+    created_at: AwareDatetime | None = None
+
+
+class LogChanges(Changes):
+    """What to change of a line; ``details`` are replaced whole."""
+
+    service: Text = UNCHANGED
+    level: LogLevel = UNCHANGED
+    message: str = UNCHANGED
+    details: dict[str, JsonValue] = UNCHANGED
+
+
+class AfterLog(BaseModel):
+    """The line behind which a page begins."""
+
+    created_at: datetime
+    log_id: int
+
+
+class LogCount(BaseModel):
+    """How many lines there are of a service and level."""
+
+    service: str
+    level: LogLevel
+    lines: int
+
+
+class DayCount(BaseModel):
+    """How many lines there are of a day, which begins in UTC."""
+
+    day: datetime
+    lines: int
+
+
+class CacheEntry(BaseModel):
+    """A value that can be had again."""
+
+    key: str
+    value: JsonValue
+    expires_at: datetime
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewEntry(Input):
+    """A value to keep for some seconds."""
+
+    key: Text
+    value: JsonValue
+    seconds: Lifetime
+
+
+class EntryChanges(Changes):
+    """What to change of an entry; ``seconds`` begin anew."""
+
+    value: JsonValue = UNCHANGED
+    seconds: Lifetime = UNCHANGED
+
+
+class AfterEntry(BaseModel):
+    """The entry behind which a page begins."""
+
+    key: str
+    expires_at: datetime | None = None
+
+
+class DatabaseStats(BaseModel):
+    """How much there is of everything; ``recent_analyses`` are those of the last days."""
+
+    users: int
+    active_users: int
+    data_analyses: int
+    recent_analyses: int
+    analysis_files: int
+    tool_generations: int
+    system_logs: int
+    cache_entries: int
+
+
+class StatusCount(BaseModel):
+    """How many analyses are in a status."""
+
+    status: WorkStatus
+    analyses: int
