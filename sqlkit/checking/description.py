@@ -70,7 +70,9 @@ class DescribedColumn:
     """A column of a variant's result.
 
     ``nullable`` is False only where the tree proves it; ``reason`` says why: ``not null: column users.user_id``,
-    ``nullable: right side of the left join at line 4``. ``source`` names the table's column that it is taken from
+    ``nullable: right side of the left join at line 4``. ``depends`` are the numbers of the parameters that make it
+    never NULL when none of them is, where that is what it hangs on. ``nullable_in_row`` tells whether it can be NULL even
+    where the row of an outer join's nullable side is there. ``source`` names the table's column that it is taken from
     unchanged (``users.user_id``), None where it is an expression.
     """
 
@@ -80,6 +82,8 @@ class DescribedColumn:
     reason: str
     source: str | None = None
     json: JsonShape | None = None
+    depends: frozenset[int] = frozenset()
+    nullable_in_row: bool = True
 
 
 @dataclass(frozen=True, slots=True)

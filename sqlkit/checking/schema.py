@@ -317,6 +317,7 @@ class Schema:
         self._relations: dict[int, Relation | None] = {}
         self._functions: dict[int, Function | None] = {}
         self._operators: dict[int, int] = {}
+        self._commutators: dict[int, int] = {}
         self._domains: dict[int, bool] = {}
 
     def relation(self, oid: int) -> Relation | None:
@@ -337,6 +338,13 @@ class Schema:
             row = self._rows("select oprcode::oid from pg_operator where oid = %s", oid)
             self._operators[oid] = row[0][0] if row else 0
         return self.function(self._operators[oid])
+
+    def commutator(self, oid: int) -> int:
+        """Return the operator that says the same with its sides changed, 0 where there is none."""
+        if oid not in self._commutators:
+            row = self._rows("select oprcom::oid from pg_operator where oid = %s", oid)
+            self._commutators[oid] = row[0][0] if row else 0
+        return self._commutators[oid]
 
     def refuses_null(self, oid: int) -> bool:
         """Tell whether a type is a domain that takes no NULL."""

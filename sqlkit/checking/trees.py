@@ -22,6 +22,19 @@ UNREAD = re.compile(
     r"canSetTag|querySource|requiredPerms|checkAsUser) (?:<>|-?\w+)(?= |\})"
 )
 
+#: What 14 and 15 call nodes that have another name since 16.
+RENAMED = {
+    "RTE": "RANGETBLENTRY",
+    "ARRAY": "ARRAYEXPR",
+    "CASE": "CASEEXPR",
+    "COALESCE": "COALESCEEXPR",
+    "COLLATE": "COLLATEEXPR",
+    "MINMAX": "MINMAXEXPR",
+    "ROW": "ROWEXPR",
+    "ROWCOMPARE": "ROWCOMPAREEXPR",
+    "WHEN": "CASEWHEN",
+}
+
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -30,7 +43,7 @@ class TreeError(ValueError):
 
 
 class Node(dict[str, Any]):
-    """A node: ``tag`` is its kind (``VAR``, ``QUERY``), the items are its fields.
+    """A node: ``tag`` is its kind (``VAR``, ``QUERY``; 16's name for it), the items are its fields.
 
     A value is a Node, a list (of Nodes, of names, or, for ``(b 1 2)``, ``(i 1 2)`` and ``(o 1 2)``, of ints), None for
     ``<>``, else the text as it stands: ``int(node["varno"])``, ``node["constisnull"] == "true"``.
@@ -85,7 +98,8 @@ def _value(word: str, words: Iterator[str]) -> Any:
 
 
 def _node(words: Iterator[str]) -> Node:
-    node = Node(next(words))
+    tag = next(words)
+    node = Node(RENAMED.get(tag, tag))
     key = ""
     for word in words:
         if word == "}":

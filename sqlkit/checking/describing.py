@@ -1,0 +1,261 @@
+"""Statements described by a real server: what each variant takes and returns, and what its analysed tree proves.
+
+Each text is prepared and described, many in one pipeline. Those that stand are then wrapped, again many at once, as the
+bodies of functions in ``pg_temp`` (``begin atomic``, PostgreSQL 14 and later), whose analysed trees the catalogue
+keeps, and the transaction is rolled back: nothing is left behind. While the server works on one batch, the trees of
+the one before are read here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import psycopg
+from psycopg import generators
+from psycopg.abc import PQGen
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn, PGresult
+
+from sqlkit.checking.description import Description, Refused, Undescribed
+from sqlkit.checking.reading import Reader, Shape
+from sqlkit.checking.schema import Schema
+from sqlkit.checking.servertypes import ServerTypes
+from sqlkit.lexer import Kind, tokenize
+from sqlkit.statements import Statement
+
+__all__ = ["describe"]
+
+#: Texts in one pipeline: enough that a round trip costs nothing, few enough that what is read fits the buffers.
+BATCH = 50
+
+#: SQLSTATE classes that say nothing against a statement: what is missing, or a server that goes away.
+UNABLE = frozenset({"08", "53", "54", "55", "57", "58", "F0", "XX"})
+
+#: What CREATE FUNCTION ... BEGIN ATOMIC takes as its body.
+WRAPPED = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
+
+READ_TREES = b"select p.proname, p.prosqlbody from pg_catalog.pg_proc as p where p.pronamespace = pg_my_temp_schema()"
+
+
+@dataclass(eq=False, slots=True)
+class _Item:
+    """A text on its way; ``why_not`` says why there is no tree."""
+
+    statement: Statement
+    given: int
+    chosen: tuple[str, ...]
+    text: str
+    shape: Shape | None = None
+    failed: Refused | Undescribed | None = None
+    tree: str | None = None
+    why_not: str | None = None
+
+
+def describe(
+    conn: psycopg.Connection[Any], statements: Iterable[Statement], *, limit: int = 64
+) -> Iterator[Description]:
+    """Describe each variant of statements, in order.
+
+    The connection is an idle one, in autocommit, whose search path finds the tables; nothing is left behind on it.
+    ``limit`` is that of ``Statement.variants``. Raises psycopg's errors where the connection is lost.
+    """
+    waiting = (
+        _Item(statement, given, chosen, statement.variant(given, chosen).text)
+        for statement in statements
+        for given, chosen in statement.variants(limit)
+    )
+    describer = _Describer(conn)
+    try:
+        while batch := list(islice(waiting, BATCH * 4)):
+            yield from describer.batch(batch)
+    finally:
+        describer.close()
+
+
+class _Describer:
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self._conn = conn
+        self._types = ServerTypes(conn)
+        self._reader = Reader(Schema(conn), self._types)
+        self._began = False
+        self._no_trees = ""
+
+    def batch(self, items: list[_Item]) -> Iterator[Description]:
+        self._prepare(items)
+        self._types.learn(oid for item in items if item.shape for oid in item.shape.oids())
+        wrapped = [item for item in items if self._can_wrap(item)]
+        if wrapped:
+            self._wrap(wrapped)
+            self._reader.learn([item.tree for item in wrapped if item.tree is not None])
+        for item in items:
+            yield Description(item.statement, item.given, item.chosen, self._outcome(item))
+
+    def close(self) -> None:
+        if self._began and not self._conn.closed:
+            self._conn.rollback()
+            self._conn.autocommit = True
+
+    def _outcome(self, item: _Item) -> Any:
+        if item.failed is not None:
+            return item.failed
+        assert item.shape is not None  # noqa: S101 - it is one or the other
+        variant = item.statement.variant(item.given, item.chosen)
+        return self._reader.read(item.statement, variant, item.shape, item.tree, item.why_not)
+
+    # Prepare and describe.
+
+    def _prepare(self, items: list[_Item]) -> None:
+        """Outside of a transaction, for what one statement does wrong would end it for the others."""
+        self.close()
+        self._began = False
+        for part in _parts(items, BATCH):
+            self._conn.wait(_prepared(self._conn.pgconn, part))
+
+    # Trees.
+
+    def _can_wrap(self, item: _Item) -> bool:
+        if item.failed is not None or item.why_not is not None:
+            return False
+        item.why_not = self._no_trees or _unwrappable(item.statement, item.text) or None
+        return item.why_not is None
+
+    def _wrap(self, items: list[_Item]) -> None:
+        if not self._begin(items):
+            return
+        for part in _parts(items, BATCH):
+            self._try(part)
+
+    def _begin(self, items: list[_Item]) -> bool:
+        """Open the transaction in which functions are made; False where none can be."""
+        if self._began:
+            return True
+        self._conn.autocommit = False
+        self._began = True
+        try:
+            self._conn.execute("create function pg_temp.sqlkit() returns void language sql begin atomic end")
+            self._conn.execute("savepoint sqlkit")
+        except psycopg.Error as error:
+            self.close()
+            self._began = False
+            self._no_trees = f"no function can be made in pg_temp ({error.sqlstate}: {_first_line(error)})"
+            for item in items:
+                item.why_not = self._no_trees
+            return False
+        return True
+
+    def _try(self, items: list[_Item]) -> None:
+        """Make functions of all; where one cannot be made, say so of it and go on with the others."""
+        left = items
+        while left:
+            failed = self._conn.wait(_wrapped(self._conn.pgconn, left, self._commands(left)))
+            if failed is None:
+                return
+            index, message = failed
+            left[index].why_not = message
+            left = left[:index] + left[index + 1 :]
+
+    def _commands(self, items: list[_Item]) -> list[bytes]:
+        encoding = self._conn.pgconn._encoding
+        return [
+            f"create function pg_temp.sqlkit_{number}({self._takes(item)}) returns {_returns(item)} "
+            f"language sql begin atomic {_body(item.text)}\n; end".encode(encoding)
+            for number, item in enumerate(items)
+        ]
+
+    def _takes(self, item: _Item) -> str:
+        assert item.shape is not None  # noqa: S101 - only what was described is wrapped
+        return ", ".join(self._types.type(oid).name for oid in item.shape.parameters)
+
+
+def _prepared(pgconn: PGconn, items: list[_Item]) -> PQGen[None]:
+    """Describe texts in one pipeline, each with a sync of its own, so that one that is wrong is alone with it."""
+    pgconn.enter_pipeline_mode()
+    try:
+        for item in items:
+            pgconn.send_prepare(b"", item.text.encode(pgconn._encoding))
+            pgconn.send_describe_prepared(b"")
+            pgconn.pipeline_sync()
+        yield from generators.send(pgconn)
+        for item in items:
+            results: list[PGresult] = []
+            while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+                results.extend((yield from generators.fetch_many(pgconn)))
+            _note(item, results[:-1], pgconn)
+    finally:
+        pgconn.exit_pipeline_mode()
+
+
+def _note(item: _Item, results: list[PGresult], pgconn: PGconn) -> None:
+    for result in results:
+        if result.status == ExecStatus.FATAL_ERROR:
+            item.failed = _refused(psycopg.errors.error_from_result(result, encoding=pgconn._encoding))
+            return
+    described = results[-1]
+    item.shape = Shape.of(described, pgconn._encoding)
+
+
+def _refused(error: psycopg.Error) -> Refused | Undescribed:
+    diag = error.diag
+    if (error.sqlstate or "")[:2] in UNABLE:
+        return Undescribed(f"{error.sqlstate}: {diag.message_primary}")
+    position = diag.statement_position
+    return Refused(
+        error.sqlstate or "",
+        diag.message_primary or str(error),
+        diag.message_hint,
+        int(position) - 1 if position else None,
+    )
+
+
+def _wrapped(pgconn: PGconn, items: list[_Item], commands: list[bytes]) -> PQGen[tuple[int, str] | None]:
+    """Make functions and read their trees in one round trip; return the first that cannot be made, and why."""
+    pgconn.enter_pipeline_mode()
+    results: list[PGresult] = []
+    try:
+        for command in (b"rollback to savepoint sqlkit", *commands, READ_TREES):
+            pgconn.send_query_params(command, None)
+        pgconn.pipeline_sync()
+        yield from generators.send(pgconn)
+        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+            results.extend((yield from generators.fetch_many(pgconn)))
+    finally:
+        pgconn.exit_pipeline_mode()
+    for index, result in enumerate(results[1 : len(commands) + 1]):
+        if result.status == ExecStatus.FATAL_ERROR:
+            error = psycopg.errors.error_from_result(result, encoding=pgconn._encoding)
+            return index, f"PostgreSQL keeps no tree of it ({error.sqlstate}: {_first_line(error)})"
+    trees = results[-2]
+    for row in range(trees.ntuples):
+        name = (trees.get_value(row, 0) or b"").decode()
+        if name.startswith("sqlkit_"):
+            items[int(name.removeprefix("sqlkit_"))].tree = (trees.get_value(row, 1) or b"").decode(pgconn._encoding)
+    return None
+
+
+def _unwrappable(statement: Statement, text: str) -> str:
+    if statement.copy is not None:
+        return "copy has no tree"
+    first = next((text[token.start : token.end].lower() for token in tokenize(text) if token.kind is Kind.WORD), "")
+    return "" if first in WRAPPED else f"{first} has no tree"
+
+
+def _returns(item: _Item) -> str:
+    assert item.shape is not None  # noqa: S101 - only what was described is wrapped
+    return "setof record" if item.shape.columns else "void"
+
+
+def _body(text: str) -> str:
+    return re.sub(r";\s*\Z", "", text)
+
+
+def _parts(items: Sequence[_Item], size: int) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).partition("\n")[0]

@@ -1,0 +1,478 @@
+"""The verdict of one expression in a scope."""
+
+# ruff: noqa: ARG002, SIM905 - each rule takes the same, and lists of names read best as text
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from sqlkit.checking.nullability.conditions import NONE, Keys, called, key_of
+from sqlkit.checking.nullability.scopes import Scope
+from sqlkit.checking.nullability.total import NEVER_NULL, NULL_BY_FIRST, TOTAL
+from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.checking.trees import Node
+
+__all__ = ["Expressions", "Place", "Queries"]
+
+#: Aggregates of pg_catalog that have a value for every group of at least one row: some whatever the rows hold ...
+FULL_BY_ROWS = frozenset("array_agg json_agg jsonb_agg json_object_agg jsonb_object_agg".split())
+#: ... some where their first argument is never NULL, and two where all are.
+FULL_BY_VALUES = frozenset(
+    "any_value avg bit_and bit_or bit_xor bool_and bool_or every max min range_agg range_intersect_agg stddev_pop "
+    "string_agg sum var_pop xmlagg".split()
+)
+FULL_BY_ALL = frozenset("percentile_disc mode".split())
+
+#: Window functions that have a value on every row.
+RANKS = frozenset("row_number rank dense_rank percent_rank cume_dist".split())
+
+# Of FRAMEOPTION_* in the server's parsenodes.h: a frame holds its own row if it begins at or before it, ends at or
+# behind it, and does not leave it out.
+BEGINS_IN_TIME = 0x00020 | 0x00200 | 0x00800
+ENDS_IN_TIME = 0x00100 | 0x00400 | 0x04000
+LEAVES_OUT = 0x08000 | 0x10000
+
+#: What SQLVALUEFUNCTION may be NULL: current_schema (15), where no schema of the path is there.
+CURRENT_SCHEMA = "15"
+
+WHOLE_ROW = 0
+
+
+class Queries(Protocol):
+    """What expressions ask of queries inside them."""
+
+    def column(self, scope: Scope, number: int, column: int) -> Verdict:
+        """Return the verdict of a relation's column while its row is there."""
+        ...
+
+    def old_column(self, scope: Scope, number: int, column: int) -> Verdict:
+        """Return the verdict of a column of the row as it was before it was written."""
+        ...
+
+    def scalar(self, query: Node, scope: Scope) -> Verdict:
+        """Return the verdict of a query that stands for one value."""
+        ...
+
+    def values(self, query: Node, scope: Scope) -> list[Verdict]:
+        """Return the verdicts of a query's columns."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an expression stands, and what more is known there.
+
+    ``grouped`` are the keys that stand in every grouping set, None where there are no grouping sets; ``filled`` says
+    that expressions are of a group that has a row, ``rows`` that a row has passed WHERE at all (without GROUP BY an
+    aggregate answers for none, too), ``sets`` how many set-returning functions stand side by side.
+    """
+
+    known: Keys = NONE
+    grouped: Keys | None = None
+    filled: bool = False
+    rows: bool = True
+    sets: int = 0
+
+    def within(self, more: Keys) -> Place:
+        """Return the place where more is known."""
+        return replace(self, known=self.known | more) if more else self
+
+
+Rule: TypeAlias = Callable[["Expressions", Node, Scope, Place], Verdict]
+
+
+class Expressions:
+    """Verdicts of expressions; queries inside them are asked of ``queries``."""
+
+    def __init__(self, queries: Queries) -> None:
+        self._queries = queries
+
+    def verdict(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        """Return the verdict of an expression; a node that nobody knows may be NULL."""
+        if place.known and node.tag != "CONST":
+            key = key_of(node, scope.schema)
+            if key is not None and key in place.known:
+                return proved("a condition rules NULL out")
+        rule = RULES.get(node.tag)
+        if rule is None:
+            return nullable(f"expression of a kind that is not known ({node.tag.lower()})")
+        return rule(self, node, scope, place)
+
+    def all_of(self, nodes: list[Node], scope: Scope, place: Place, reason: str) -> Verdict:
+        """Return the verdict of what is NULL only where one of these is."""
+        return both((self.verdict(node, scope, place) for node in nodes), reason)
+
+    # Columns, parameters, constants.
+
+    def _column(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        level = node.number("varlevelsup")
+        if level:
+            return self._outer_column(node, scope, place, level)
+        number, column = node.number("varno"), node.number("varattno")
+        if node.get("varreturningtype", "0") != "0" and not _as_returned(node, scope):
+            return self._queries.old_column(scope, number, column) if _as_before(node, scope) else _returning(node)
+        if place.grouped is not None and key_of(node, scope.schema) not in place.grouped:
+            return nullable("left out of some of the grouping sets")
+        resolved = scope.resolve(node)
+        if resolved is not node:
+            return self.verdict(resolved, scope, place)
+        if ("column", 0, number, column) in scope.known:
+            return proved(f"a condition rules NULL out{self._named(scope, number, column)}")
+        if number in scope.padded and not scope.assume_rows:
+            return nullable(scope.padded[number])
+        found = self._queries.column(scope, number, column)
+        if not found.certain and ("column", 0, number, column) in scope.present:
+            return proved(f"a join's condition rules NULL out{self._named(scope, number, column)}")
+        return found
+
+    def _named(self, scope: Scope, number: int, column: int) -> str:
+        relation = scope.relation(number)
+        attribute = relation.columns.get(column) if relation is not None else None
+        return f": column {relation.name}.{attribute.name}" if relation is not None and attribute is not None else ""
+
+    def _outer_column(self, node: Node, scope: Scope, place: Place, level: int) -> Verdict:
+        for up, inner in ((up, scope.at(up)) for up in range(level)):
+            key = ("column", level - up, node.number("varno"), node.number("varattno"))
+            if key in inner.known and (inner.rows if up else place.rows):
+                return proved("a condition rules NULL out")
+        lowered = Node(node.tag)
+        lowered.update(node)
+        lowered["varlevelsup"] = "0"
+        outer = scope.at(level)
+        if outer.query["groupingSets"]:
+            return nullable("a column of a query with grouping sets")
+        return self.verdict(lowered, outer, Place(rows=outer.rows))
+
+    def _parameter(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        if node["paramkind"] != "0":
+            return nullable("a value of a subquery")
+        number = node.number("paramid")
+        level: Scope | None = scope
+        while level is not None:
+            if ("parameter", number) in level.known and (place.rows if level is scope else level.rows):
+                return proved(f"a condition rules NULL out of ${number}")
+            level = level.outer
+        return Verdict(frozenset((number,)), f"parameter ${number} may be NULL")
+
+    def _constant(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        return nullable("NULL itself") if node.flag("constisnull") else proved("a constant")
+
+    # Calls.
+
+    def _call(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        function = scope.schema.function(called(node))
+        arguments = node.nodes("args")
+        if function is None:
+            return nullable("a function that is not there")
+        if node.get("opretset", node.get("funcretset")) == "true":
+            return self.row_of(node, scope, place)
+        known = function.name in SQL_TOTAL if function.language == "sql" else function.source in TOTAL
+        if function.builtin and function.strict and known:
+            return self.all_of(arguments, scope, place, f"{function.name} of what is not null")
+        if function.builtin and node.get("funcvariadic", "false") == "false":
+            if function.source in NEVER_NULL:
+                return proved(f"{function.name} never answers NULL")
+            if function.source in NULL_BY_FIRST:
+                return self.verdict(arguments[0], scope, place)
+            if function.source == "array_cat":
+                return self._first_of(arguments, scope, place, "an array of the two")
+        return nullable(f"function {function.name} may answer NULL")
+
+    def row_of(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        """Return the verdict of what a set-returning function gives row by row."""
+        function = scope.schema.function(called(node))
+        if function is None or not function.builtin:
+            return nullable("rows of a function may be NULL")
+        if place.sets > 1:
+            return nullable("the shorter of two sets is filled up with NULL")
+        if function.name in FULL_SETS and function.strict:
+            return proved(f"rows of {function.name}")
+        if function.name == "unnest":
+            return self._elements(node.nodes("args")[0], scope, place)
+        return nullable(f"rows of {function.name} may be NULL")
+
+    def _elements(self, array: Node, scope: Scope, place: Place) -> Verdict:
+        while array.tag in ("RELABELTYPE", "ARRAYCOERCEEXPR"):
+            array = array["arg"]
+        if array.tag == "ARRAYEXPR" and not array.flag("multidims"):
+            return self.all_of(array.nodes("elements"), scope, place, "elements that are not null")
+        return nullable("an element of an array may be NULL")
+
+    def _in_array(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        value, array = node.nodes("args")
+        function = scope.schema.function(node.number("opfuncid")) or scope.schema.operator(node.number("opno"))
+        if function is None or not function.builtin or function.source not in TOTAL:
+            return nullable("an operator that may answer NULL")
+        return both(
+            (self.verdict(value, scope, place), self._elements(array, scope, place)), "a comparison of what is not null"
+        )
+
+    def _boolean(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        arguments = node.nodes("args")
+        if node["boolop"] == "not" or len(arguments) == 1:
+            return self.all_of(arguments, scope, place, "a condition over what is not null")
+        verdicts, local = [], place
+        for argument in arguments:
+            verdicts.append(self.verdict(argument, scope, local))
+            # Where the first is false (or true, for OR), the others do not matter.
+            conditions = scope.conditions
+            more = conditions.if_not_false(argument) if node["boolop"] == "and" else conditions.if_not_true(argument)
+            local = local.within(more)
+        return both(verdicts, "a condition over what is not null")
+
+    def _never(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        return proved(NEVER[node.tag])
+
+    def _wrapped(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        return self.verdict(node["arg"], scope, place)
+
+    def _domain(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        if scope.schema.refuses_null(node.number("resulttype")):
+            return proved("a domain that takes no NULL is checked here")
+        return self.verdict(node["arg"], scope, place)
+
+    # Choices.
+
+    def _coalesce(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        arguments = node.nodes("args")
+        if self._either_side(arguments, scope, place):
+            return proved("one side of the full join is there")
+        return self._first_of(arguments, scope, place, "coalesce")
+
+    def _first_of(self, nodes: list[Node], scope: Scope, place: Place, reason: str) -> Verdict:
+        best: Verdict | None = None
+        last = nullable("coalesce of nothing")
+        for node in nodes:
+            last = self.verdict(node, scope, place)
+            if last.certain:
+                return proved(f"{reason} with {last.reason}") if len(nodes) > 1 else last
+            if last.needs is not None and (best is None or best.needs is None or len(last.needs) < len(best.needs)):
+                best = last
+        return best or nullable(last.reason)
+
+    def _either_side(self, arguments: list[Node], scope: Scope, place: Place) -> bool:
+        """Tell of the merged column of ``full join ... using``, which has a value on one side at least."""
+        if len(arguments) != 2 or place.grouped is not None:
+            return False
+        sides = [scope.resolve(argument) for argument in arguments]
+        return scope.merges(sides[0], sides[1]) and all(
+            self._queries.column(scope, side.number("varno"), side.number("varattno")).certain for side in sides
+        )
+
+    def _case(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        verdicts, local, conditions = [], place, scope.conditions
+        simple = node["arg"] is not None
+        for when in node.nodes("args"):
+            more = NONE if simple else conditions.if_true(when["expr"])
+            verdicts.append(self.verdict(when["result"], scope, local.within(more)))
+            if not simple:
+                local = local.within(conditions.if_not_true(when["expr"]))
+        default = node["defresult"]
+        if default is None or (default.tag == "CONST" and default.flag("constisnull")):
+            return nullable("case without an else")
+        verdicts.append(self.verdict(default, scope, local))
+        return both(verdicts, "every arm of the case")
+
+    def _greatest(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        return self._first_of(node.nodes("args"), scope, place, "greatest or least")
+
+    def _never_equal(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        return nullable("nullif")
+
+    # Rows, arrays, subqueries.
+
+    def _field(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        row = scope.resolve(node["arg"])
+        if row.tag == "ROWEXPR":
+            return self.verdict(row.nodes("args")[node.number("fieldnum") - 1], scope, place)
+        if row.tag == "VAR" and row["varattno"] == "0" and row["varlevelsup"] == "0" and place.grouped is None:
+            column = Node("VAR")
+            column.update(row)
+            column["varattno"] = node["fieldnum"]
+            return self.verdict(column, scope, place)
+        return nullable("a field of a composite value may be NULL")
+
+    def _subscript(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        if node["refassgnexpr"] is not None:
+            return nullable("an element that is assigned")
+        if node["reflowerindexpr"]:
+            return self._slice(node, scope, place)
+        return nullable("an element of an array may be NULL")
+
+    def _slice(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        bounds = [each for each in [*node.nodes("refupperindexpr"), *node.nodes("reflowerindexpr")] if each is not None]
+        return self.all_of([node["refexpr"], *bounds], scope, place, "a slice of an array")
+
+    def _subquery(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        kind, query = node["subLinkType"], node["subselect"]
+        if kind == "0":
+            return proved("exists")
+        if kind == "6":
+            return proved("an array of a subquery")
+        if kind == "4":
+            return self._queries.scalar(query, scope)
+        if kind in ("1", "2") and node["testexpr"] is not None:
+            return self._compared(node, query, scope, place)
+        return nullable("a subquery may be NULL")
+
+    def _compared(self, node: Node, query: Node, scope: Scope, place: Place) -> Verdict:
+        """Return the verdict of ``x = any (select ...)``: NULL where x or a row of the subquery is."""
+        test = node["testexpr"]
+        if test.tag != "OPEXPR":
+            return nullable("a comparison with the rows of a subquery")
+        function = scope.schema.function(test.number("opfuncid")) or scope.schema.operator(test.number("opno"))
+        if function is None or not function.builtin or function.source not in TOTAL:
+            return nullable("an operator that may answer NULL")
+        sides = [argument for argument in test.nodes("args") if not _of_subquery(argument)]
+        verdicts = [*(self.verdict(side, scope, place) for side in sides), *self._queries.values(query, scope)]
+        return both(verdicts, "a comparison of what is not null")
+
+    # Aggregates and windows.
+
+    def _aggregate(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        function = scope.schema.function(node.number("aggfnoid"))
+        if function is None or not function.builtin:
+            return nullable("an aggregate may answer NULL")
+        if function.name in ("count", "regr_count"):
+            return proved("count")
+        if node["agglevelsup"] != "0":
+            return nullable("an aggregate of a level above")
+        if function.name in HYPOTHETICAL and node["aggkind"] == "h":
+            return proved(f"{function.name} of a hypothetical row")
+        if not place.filled:
+            return nullable(f"{function.name} of no rows")
+        if node["aggfilter"] is not None:
+            return nullable(f"{function.name} whose filter may let nothing through")
+        return self._aggregated(function.name, node, scope)
+
+    def _aggregated(self, name: str, node: Node, scope: Scope) -> Verdict:
+        if name in FULL_BY_ROWS:
+            return proved(f"{name} of a group")
+        arguments = [entry["expr"] for entry in node.nodes("args") if not entry.flag("resjunk")]
+        reason = f"{name} of what is not null, in a group"
+        if name in FULL_BY_VALUES and arguments:
+            return self.all_of(arguments[:1], scope, Place(), reason)
+        if name in FULL_BY_ALL or (name == "percentile_cont" and arguments):
+            return self.all_of([*node.nodes("aggdirectargs"), *arguments], scope, Place(), reason)
+        return nullable(f"{name} may answer NULL")
+
+    def _window(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        function = scope.schema.function(node.number("winfnoid"))
+        if function is None or not function.builtin:
+            return nullable("a window function may answer NULL")
+        name, arguments = function.name, node.nodes("args")
+        if name in RANKS or name in ("count", "regr_count"):
+            return proved(name)
+        if name == "ntile":
+            return self.verdict(arguments[0], scope, place)
+        if name in ("lag", "lead"):
+            if len(arguments) < 3:
+                return nullable(f"{name} runs out of its partition")
+            return self.all_of(arguments, scope, place, f"{name} with a default")
+        if not _holds_own_row(node, scope) or node["aggfilter"] is not None:
+            return nullable(f"{name} over a frame that may be empty")
+        if name in FULL_BY_ROWS:
+            return proved(f"{name} over a frame with its own row")
+        if name in ("first_value", "last_value") or name in FULL_BY_VALUES:
+            return self.all_of(arguments[:1], scope, place, f"{name} over a frame with its own row")
+        return nullable(f"{name} may answer NULL")
+
+    def _value_function(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        if node["op"] == CURRENT_SCHEMA or node.number("op") > int(CURRENT_SCHEMA):
+            return nullable("current_schema")
+        return proved("a value of the session")
+
+    def _json(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        if node["func"] is not None:
+            return self.verdict(node["func"], scope, place)
+        if node.get("type") in ("1", "2"):  # JSON_OBJECT, JSON_ARRAY
+            return proved("a JSON value that is built here")
+        return nullable("a JSON constructor may answer NULL")
+
+
+#: Strict functions that PostgreSQL ships written in SQL, which are NULL only where an argument is.
+SQL_TOTAL = frozenset(
+    "age bit_length integer_pl_date int8pl_inet interval_pl_date interval_pl_time interval_pl_timestamp "
+    "interval_pl_timestamptz interval_pl_timetz log lpad round rpad timedate_pl timetzdate_pl trunc".split()
+)
+
+#: Hypothetical-set aggregates, which always have a value.
+HYPOTHETICAL = frozenset("rank dense_rank percent_rank cume_dist".split())
+
+#: Strict set-returning functions, no row of which is NULL (those of several columns are told by ``prover``).
+FULL_SETS = frozenset(
+    "generate_series generate_subscripts json_array_elements jsonb_array_elements json_object_keys jsonb_object_keys "
+    "jsonb_path_query jsonb_path_query_tz regexp_split_to_table regexp_matches".split()
+)
+
+#: Expressions that are never NULL, and what they are called in a reason.
+NEVER = {
+    "NULLTEST": "is null or is not null",
+    "BOOLEANTEST": "is true, is false or is unknown",
+    "DISTINCTEXPR": "is distinct from",
+    "ARRAYEXPR": "an array that is built here",
+    "ROWEXPR": "a row that is built here",
+    "GROUPINGFUNC": "grouping",
+    "NEXTVALUEEXPR": "the next value of a sequence",
+    "MERGESUPPORTFUNC": "merge_action",
+}
+
+RULES: dict[str, Rule] = {
+    "VAR": Expressions._column,
+    "PARAM": Expressions._parameter,
+    "CONST": Expressions._constant,
+    "OPEXPR": Expressions._call,
+    "FUNCEXPR": Expressions._call,
+    "SCALARARRAYOPEXPR": Expressions._in_array,
+    "BOOLEXPR": Expressions._boolean,
+    "RELABELTYPE": Expressions._wrapped,
+    "COERCEVIAIO": Expressions._wrapped,
+    "COLLATEEXPR": Expressions._wrapped,
+    "ARRAYCOERCEEXPR": Expressions._wrapped,
+    "CONVERTROWTYPEEXPR": Expressions._wrapped,
+    "NAMEDARGEXPR": Expressions._wrapped,
+    "COERCETODOMAIN": Expressions._domain,
+    "COALESCEEXPR": Expressions._coalesce,
+    "CASEEXPR": Expressions._case,
+    "MINMAXEXPR": Expressions._greatest,
+    "NULLIFEXPR": Expressions._never_equal,
+    "FIELDSELECT": Expressions._field,
+    "SUBSCRIPTINGREF": Expressions._subscript,
+    "SUBLINK": Expressions._subquery,
+    "AGGREF": Expressions._aggregate,
+    "WINDOWFUNC": Expressions._window,
+    "SQLVALUEFUNCTION": Expressions._value_function,
+    "JSONCONSTRUCTOREXPR": Expressions._json,
+    **dict.fromkeys(NEVER, Expressions._never),
+}
+
+
+def _as_returned(node: Node, scope: Scope) -> bool:
+    """Tell whether ``old`` or ``new`` is what RETURNING gives back anyway."""
+    return (node["varreturningtype"], scope.query["commandType"]) in {("2", "2"), ("2", "3"), ("1", "4")}
+
+
+def _as_before(node: Node, scope: Scope) -> bool:
+    """Tell whether it is the old row of an update, which there always is."""
+    return (node["varreturningtype"], scope.query["commandType"]) == ("1", "2")
+
+
+def _returning(node: Node) -> Verdict:
+    return nullable("old row of what may be new" if node["varreturningtype"] == "1" else "new row of what may be gone")
+
+
+def _of_subquery(node: Node) -> bool:
+    while node.tag in ("RELABELTYPE", "COERCEVIAIO", "FUNCEXPR", "COLLATEEXPR", "ARRAYCOERCEEXPR"):
+        inner = node.get("arg") or (node.get("args") or [None])[0]
+        if inner is None:
+            return False
+        node = inner
+    return node.tag == "PARAM" and bool(node["paramkind"] == "2")
+
+
+def _holds_own_row(node: Node, scope: Scope) -> bool:
+    clause = scope.query.nodes("windowClause")[node.number("winref") - 1]
+    options = clause.number("frameOptions")
+    return bool(options & BEGINS_IN_TIME and options & ENDS_IN_TIME and not options & LEAVES_OUT)

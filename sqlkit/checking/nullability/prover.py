@@ -1,0 +1,446 @@
+"""The verdicts of a query's columns: select, set operations, CTEs, what RETURNING gives back."""
+
+from __future__ import annotations
+
+from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys, key_of
+from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions, Place
+from sqlkit.checking.nullability.scopes import (
+    CTE,
+    FUNCTION,
+    GROUP,
+    RELATION,
+    SUBQUERY,
+    VALUES,
+    Locate,
+    Scope,
+    plain_equality,
+    read_from,
+    references,
+)
+from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.checking.nullability.written import ON_UPDATE, Written
+from sqlkit.checking.schema import Relation, Schema
+from sqlkit.checking.trees import Node, walk
+
+__all__ = ["Prover"]
+
+SELECT, UPDATE, INSERT, DELETE, MERGE = "1", "2", "3", "4", "5"
+UNION, INTERSECT, EXCEPT = "1", "2", "3"
+
+#: Set-returning functions of several columns, and which of those are never NULL.
+FULL_COLUMNS = {
+    "json_each": (1, 2),
+    "jsonb_each": (1, 2),
+    "json_each_text": (1,),
+    "jsonb_each_text": (1,),
+}
+
+#: What a wrong tree may raise at its reader: it proves nothing then.
+UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
+
+class Prover:
+    """Says of each column of a query whether it can be NULL.
+
+    ``locate`` says where a join stands in the text, ``views`` is kept from one prover of a schema to the next. With
+    ``assume_rows`` the row of an outer join's nullable side is taken to be there: what can be NULL even so.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        locate: Locate | None = None,
+        *,
+        assume_rows: bool = False,
+        views: dict[tuple[int, bool], list[Verdict]] | None = None,
+    ) -> None:
+        self._schema = schema
+        self._locate = locate or (lambda _: "")
+        self._assume_rows = assume_rows
+        self._expressions = Expressions(self)
+        self._ctes: dict[tuple[int, int], list[Verdict]] = {}
+        self._views = {} if views is None else views
+        self._subqueries: dict[tuple[int, int], list[Verdict]] = {}
+        self._assumed: dict[int, set[int]] = {}
+        self._kept: list[object] = []
+
+    def columns(self, query: Node) -> list[Verdict]:
+        """Return the verdict of each column of a statement's tree, in order."""
+        try:
+            return self.values(query, None)
+        except UNREADABLE:
+            return []
+
+    def scope(self, query: Node, outer: Scope | None = None, *, filtered: bool = True) -> Scope:
+        """Return the scope of a query with its FROM clause read."""
+        settled = (
+            (outer is None or outer.settled) and query["commandType"] in (SELECT, INSERT) and not query["rowMarks"]
+        )
+        scope = Scope(
+            query,
+            self._schema,
+            outer,
+            self._locate,
+            settled,
+            filtered and query["commandType"] != MERGE,
+            assume_rows=self._assume_rows,
+        )
+        scope.rows = _needs_rows(query)
+        self._kept.append(scope)  # what is remembered by identity must not be reused
+        if query["jointree"] is not None:
+            read_from(scope)
+        return scope
+
+    def values(self, query: Node, outer: Scope | None, *, filtered: bool = True) -> list[Verdict]:
+        """Return the verdicts of a query's columns."""
+        if query["commandType"] == SELECT:
+            if query["setOperations"] is not None:
+                return self._set_operation(query, query["setOperations"], self.scope(query, outer))
+            return self._selected(query, self.scope(query, outer, filtered=filtered))
+        return self._returned(query, self.scope(query, outer))
+
+    def scalar(self, query: Node, scope: Scope) -> Verdict:
+        """Return the verdict of a query that stands for one value: NULL where it has no row."""
+        inner = self.scope(query, scope)
+        if not _answers_always(query) and not self._found_by_key(query, inner):
+            return nullable("a scalar subquery without a row")
+        return self.values(query, scope)[0]
+
+    def never_null(self, expression: Node, scope: Scope, known: Keys = NONE) -> bool:
+        """Tell whether an expression in a query's scope is never NULL; ``known`` is what else is known not to be."""
+        return self._guarded(expression, scope, Place(known, rows=scope.rows)).certain
+
+    # Select.
+
+    def _selected(self, query: Node, scope: Scope) -> list[Verdict]:
+        place = self._place(query, scope)
+        return [self._guarded(entry["expr"], scope, place) for entry in _live(query["targetList"])]
+
+    def _guarded(self, expression: Node, scope: Scope, place: Place) -> Verdict:
+        try:
+            return self._expressions.verdict(expression, scope, place)
+        except UNREADABLE:
+            return nullable("a tree that cannot be read")
+
+    def _place(self, query: Node, scope: Scope) -> Place:
+        """Return where the select list of a query stands."""
+        having = Conditions(self._schema, scope.resolve).if_true(query["havingQual"])
+        sets = sum(1 for node in walk([entry["expr"] for entry in query.nodes("targetList")]) if _returns_set(node))
+        grouping = query["groupingSets"]
+        return Place(
+            known=having,
+            grouped=_in_all_sets(query, scope) if grouping else None,
+            filled=bool(query["groupClause"]) and not (grouping and _empty_set(query)),
+            rows=scope.rows,
+            sets=sets,
+        )
+
+    def _set_operation(self, query: Node, node: Node, scope: Scope) -> list[Verdict]:
+        if node.tag == "RANGETBLREF":
+            return self.values(scope.entry(node.number("rtindex"))["subquery"], scope)
+        left = self._set_operation(query, node["larg"], scope)
+        if node["op"] == EXCEPT:
+            return left
+        right = self._set_operation(query, node["rarg"], scope)
+        if node["op"] == INTERSECT:  # a row of both
+            return [one if one.certain else other for one, other in zip(left, right, strict=True)]
+        if node["op"] == UNION:
+            return [both(pair, "both arms of the union") for pair in zip(left, right, strict=True)]
+        return [nullable("a set operation that is not known") for _ in left]
+
+    def _found_by_key(self, query: Node, scope: Scope) -> bool:
+        """Tell whether a scalar subquery looks up, by a foreign key that is never NULL, a row that must be there."""
+        tree = query["jointree"]
+        if query["setOperations"] is not None or not _plain_select(query) or scope.outer is None:
+            return False
+        items, quals = tree.nodes("fromlist"), tree["quals"]
+        if len(items) != 1 or items[0].tag != "RANGETBLREF" or quals is None or not scope.settled:
+            return False
+        target = items[0].number("rtindex")
+        pairs = plain_equality(quals, target)
+        if not pairs or any(other["varlevelsup"] != "1" for _, other, _ in pairs):
+            return False
+        numbers = {other.number("varno") for _, other, _ in pairs}
+        if len(numbers) != 1:
+            return False
+        (number,) = numbers
+        outer = scope.outer
+        if number in outer.padded and not outer.assume_rows:
+            return False
+        return outer.rows and references(scope, number, target, pairs, outer.known | outer.present, above=1)
+
+    # Relations.
+
+    def column(self, scope: Scope, number: int, column: int) -> Verdict:
+        """Return the verdict of a relation's column while its row is there."""
+        entry = scope.entry(number)
+        kind = entry.number("rtekind")
+        if column == 0:
+            return proved("a whole row")
+        if kind == RELATION:
+            if scope.query["resultRelation"] == str(number) and scope.query["commandType"] != SELECT:
+                return self._written(scope, number, column)
+            return self._stored(entry, column)
+        if kind == SUBQUERY:
+            return self._of_subquery(entry["subquery"], scope)[column - 1]
+        if kind == CTE:
+            return self._of_cte(entry, scope, column)
+        if kind == VALUES:
+            rows = [row[column - 1] for row in entry["values_lists"]]
+            return both((self._expressions.verdict(each, scope, Place()) for each in rows), "each row of the values")
+        if kind == FUNCTION:
+            return self._of_function(entry, scope, column)
+        if kind == GROUP:  # one that stands in each grouping set, for the others have been refused
+            return self._expressions.verdict(entry.nodes("groupexprs")[column - 1], scope, Place(rows=scope.rows))
+        return nullable("a relation of a kind that is not known")
+
+    def _stored(self, entry: Node, column: int, *, filtered: bool = True) -> Verdict:
+        relation = self._schema.relation(entry.number("relid"))
+        if relation is None:
+            return nullable("a relation that is not there")
+        if relation.kind == "v":
+            return self._viewed(relation, column, filtered)
+        if relation.kind not in ("r", "p"):
+            kind = {"f": "foreign table", "m": "materialized view"}.get(relation.kind, "relation")
+            return nullable(f"column of the {kind} {relation.name}, which proves nothing")
+        return stored(self._schema, relation, column)
+
+    def _viewed(self, relation: Relation, column: int, filtered: bool) -> Verdict:
+        if relation.view is None:
+            return nullable(f"view {relation.name} cannot be read")
+        key = (relation.oid, filtered)
+        if key not in self._views:
+            self._views[key] = []  # a view that is being read is not proved by itself
+            self._views[key] = self.values(relation.view, None, filtered=filtered)
+        found = self._views[key]
+        if not 0 < column <= len(found):
+            return nullable(f"view {relation.name}")
+        verdict = found[column - 1]
+        return verdict if verdict.certain else nullable(f"view {relation.name}: {verdict.reason}")
+
+    def _of_subquery(self, query: Node, scope: Scope) -> list[Verdict]:
+        key = (id(query), id(scope))
+        if key not in self._subqueries:
+            self._subqueries[key] = self.values(query, scope)
+        return self._subqueries[key]
+
+    def _of_function(self, entry: Node, scope: Scope, column: int) -> Verdict:
+        functions = entry.nodes("functions")
+        width = sum(function.number("funccolcount") for function in functions)
+        if column == width + 1 and entry.flag("funcordinality"):
+            return proved("ordinality")
+        if len(functions) != 1:
+            return nullable("the shorter of two sets is filled up with NULL")
+        call = functions[0]["funcexpr"]
+        if not _returns_set(call):
+            if width != 1 or functions[0]["funccolnames"]:
+                return nullable("a column of a function's row may be NULL")
+            return self._expressions.verdict(call, scope, Place())
+        function = self._schema.function(call.number("funcid")) if "funcid" in call else None
+        if function is None or not function.builtin:
+            return nullable("rows of a function may be NULL")
+        if column in FULL_COLUMNS.get(function.name, ()) and function.strict:
+            return proved(f"rows of {function.name}")
+        if width != 1 and function.name not in FULL_SETS:
+            return nullable(f"rows of {function.name} may be NULL")
+        return self._expressions.row_of(call, scope, Place())
+
+    # CTEs.
+
+    def _of_cte(self, entry: Node, scope: Scope, column: int) -> Verdict:
+        owner = scope.at(entry.number("ctelevelsup"))
+        cte = next(each for each in owner.query.nodes("cteList") if each["ctename"] == entry["ctename"])
+        query = cte["ctequery"]
+        if id(query) in self._assumed:
+            if column in self._assumed[id(query)]:
+                return proved("the recursion itself")
+            return nullable("the recursion gives NULL in its turn")
+        found = self._cte_columns(cte, query, owner)
+        if not 0 < column <= len(found):
+            return nullable("a column of the recursion's order or cycle")
+        return found[column - 1]
+
+    def _cte_columns(self, cte: Node, query: Node, owner: Scope) -> list[Verdict]:
+        key = (id(query), id(owner))
+        if key in self._ctes:
+            return self._ctes[key]
+        found: list[Verdict] = []
+        if not cte.flag("cterecursive"):
+            found = self.values(query, owner)
+        else:
+            # By induction: what no arm makes NULL when the rows before have none stays so.
+            assumed = set(range(1, len(_live(query["targetList"])) + 1))
+            while True:
+                self._assumed[id(query)] = assumed
+                self._subqueries.clear()
+                found = self.values(query, owner)
+                left = {number for number in assumed if found[number - 1].certain}
+                if left == assumed:
+                    break
+                assumed = left
+            del self._assumed[id(query)]
+            self._subqueries.clear()
+        self._ctes[key] = found
+        return found
+
+    # What RETURNING gives back.
+
+    def _returned(self, query: Node, scope: Scope) -> list[Verdict]:
+        if query["commandType"] == MERGE:
+            self._pad_merge(query, scope)
+        if query["commandType"] != SELECT:
+            scope.known = self._unwritten(query, scope)
+        return [self._guarded(entry["expr"], scope, Place()) for entry in _live(query["returningList"])]
+
+    def _pad_merge(self, query: Node, scope: Scope) -> None:
+        """Without ``when not matched by source`` a source row is behind each row."""
+        actions = query.nodes("mergeActionList")
+        if all(action.get("matchKind") in ("0", "2") for action in actions):
+            return
+        result = query.number("mergeTargetRelation") if "mergeTargetRelation" in query else 0
+        for number in range(1, len(query.nodes("rtable")) + 1):
+            if number not in (result, query.number("resultRelation")):
+                scope.padded.setdefault(number, "not matched by source")
+
+    def _unwritten(self, query: Node, scope: Scope) -> Keys:
+        """Return what WHERE still knows once the row is written."""
+        result = query.number("resultRelation")
+        relation = scope.relation(result)
+        if relation is None or relation.instead or relation.rules or relation.foreign:
+            return NONE
+        if query["commandType"] == UPDATE and relation.before & ON_UPDATE:
+            return frozenset(key for key in scope.known if key[0] == "column" and key[2] != result)
+        assigned = {entry.number("resno") for entry in query.nodes("targetList")}
+        assigned |= {each.number for each in relation.columns.values() if each.generated}
+        return frozenset(
+            key
+            for key in scope.known
+            if key[0] == "parameter" or (key[0] == "column" and (key[2] != result or key[3] not in assigned))
+        )
+
+    def old_column(self, scope: Scope, number: int, column: int) -> Verdict:
+        """Return the verdict of a column of the row as it was before it was written."""
+        return proved("a whole row") if column == 0 else self._stored(scope.entry(number), column)
+
+    def _written(self, scope: Scope, number: int, column: int) -> Verdict:
+        relation = scope.relation(number)
+        if relation is None:
+            return nullable("a relation that is not there")
+        if relation.kind == "v":
+            if relation.instead or relation.rules:
+                return nullable(f"view {relation.name} is written by a trigger or rule")
+            return self._stored(scope.entry(number), column, filtered=False)
+        if relation.rules:
+            return nullable(f"rules on {relation.name}")
+        if relation.kind not in ("r", "p"):
+            return nullable(f"column of the foreign table {relation.name}, which proves nothing")
+        held = stored(self._schema, relation, column)
+        if held.certain:
+            return held
+        return Written(scope, relation, self._expressions).column(column, held)
+
+
+def stored(schema: Schema, relation: Relation, column: int) -> Verdict:
+    """Return the verdict of a table's column in a row that is stored."""
+    if column < 0:
+        return proved("a column of the system's own")
+    attribute = relation.columns.get(column)
+    if attribute is None:
+        return nullable(f"a column of {relation.name} that is not there")
+    name = f"column {relation.name}.{attribute.name}"
+    if attribute.not_null:
+        return proved(name)
+    if ("column", 0, 1, column) in checked(schema, relation):
+        return proved(f"{name}, by a check constraint")
+    return nullable(name)
+
+
+def checked(schema: Schema, relation: Relation) -> Keys:
+    """Return the columns that a table's CHECK constraints keep from being NULL."""
+    conditions = Conditions(schema, lambda node: node)
+    found = NONE
+    for check in relation.checks:
+        try:
+            found |= conditions.if_not_false(check)
+        except UNREADABLE:
+            continue
+    return found
+
+
+def _live(entries: list[Node] | None) -> list[Node]:
+    return [entry for entry in entries or [] if not entry.flag("resjunk")]
+
+
+def _needs_rows(query: Node) -> bool:
+    """Tell whether a row of a query's answer needs one that passed WHERE: not where an aggregate answers for none."""
+    if query["groupingSets"]:
+        return not _empty_set(query)
+    return not ((query.flag("hasAggs") or query["havingQual"] is not None) and not query["groupClause"])
+
+
+def _plain_select(query: Node) -> bool:
+    """Tell whether a select is one of rows: no groups, limits or sets, which change how many there are."""
+    return not (
+        query["groupClause"]
+        or query["groupingSets"]
+        or query["havingQual"] is not None
+        or query["limitOffset"] is not None
+        or query["setOperations"] is not None
+        or query.flag("hasAggs")
+        or query.flag("hasTargetSRFs")
+        or not _at_least_one(query["limitCount"])
+    )
+
+
+def _at_least_one(limit: Node | None) -> bool:
+    return limit is None or (limit.tag == "CONST" and (limit.flag("constisnull") or any(limit["constvalue"])))
+
+
+def _answers_always(query: Node) -> bool:
+    """Tell whether a query has a row whatever the tables hold."""
+    if query["commandType"] != SELECT or query["setOperations"] is not None or query["limitOffset"] is not None:
+        return False
+    if not _at_least_one(query["limitCount"]) or query.flag("hasTargetSRFs") or query["havingQual"] is not None:
+        return False
+    if query["groupClause"] or query["groupingSets"]:
+        return False
+    tree = query["jointree"]
+    return query.flag("hasAggs") or (not tree.nodes("fromlist") and tree["quals"] is None)
+
+
+def _returns_set(node: Node) -> bool:
+    return node.get("funcretset") == "true" or node.get("opretset") == "true"
+
+
+def _empty_set(query: Node) -> bool:
+    """Tell whether a grouping set may be empty, which answers for no rows."""
+    return not all(_set_keys(each) and all(_set_keys(each)) for each in query.nodes("groupingSets"))
+
+
+def _set_keys(node: Node) -> list[frozenset[int]]:
+    """Return the grouping sets that one item of GROUP BY stands for, each as the references of its columns."""
+    kind = node["kind"]
+    content = node["content"] or []
+    if kind == "0":
+        return [frozenset()]
+    if kind == "1":
+        return [frozenset(content)]
+    if kind == "4":
+        return [keys for each in content for keys in _set_keys(each)]
+    return [frozenset()]  # rollup and cube have the empty one among them
+
+
+def _in_all_sets(query: Node, scope: Scope) -> Keys:
+    """Return the keys of the columns that stand in each grouping set, so that none of them leaves them NULL."""
+    everywhere: set[int] = set()
+    for item in query.nodes("groupingSets"):  # items are multiplied: what one has in all of its sets stays
+        sets = _set_keys(item)
+        everywhere |= frozenset.intersection(*sets) if sets else frozenset()
+    found: set[tuple[object, ...]] = set()
+    for entry in query.nodes("targetList"):
+        if entry.number("ressortgroupref") in everywhere:
+            expression = entry["expr"]
+            key = key_of(expression, scope.schema)
+            if key is not None and key[0] == "column":
+                found.add(key)
+    return frozenset(found)

@@ -1,0 +1,176 @@
+"""Functions of PostgreSQL that answer something other than NULL whenever no argument is NULL.
+
+They are named by their C functions (``pg_proc.prosrc``), which are the same whatever the SQL calls them and whatever
+operator stands for them. A name is here when the body of the function in the server's source (15.18, with what 16 to
+18 added read by hand) holds no ``PG_RETURN_NULL``, sets no null flag and hands its arguments to no other function that
+might; or when reading it shows that the NULL is never reached (``int4div`` raises before it). All are strict. A
+function that is not here proves nothing: ``to_char`` answers NULL for infinity, ``extract`` too, ``->`` for a key that
+is missing.
+"""
+
+# ruff: noqa: SIM905 - a list of names reads best as text
+
+from __future__ import annotations
+
+__all__ = ["NEVER_NULL", "NULL_BY_FIRST", "TOTAL"]
+
+TOTAL = frozenset(
+    """
+PG_char_to_encoding PG_encoding_to_char aclcontains acldefault_sql aclitem_eq array_cardinality array_eq array_ge
+array_gt array_larger array_le array_lt array_ne array_reverse array_sample array_shuffle array_smaller array_sort
+array_sort_order array_sort_order_nulls_first array_to_json array_to_json_pretty array_to_tsvector arraycontained
+arraycontains arrayoverlap ascii binary_decode binary_encode bit bit_and bit_bit_count bit_or bitcat bitcmp biteq
+bitfromint4 bitfromint8 bitge bitgetbit bitgt bitle bitlength bitlt bitne bitnot bitoctetlength bitoverlay
+bitoverlay_no_len bitposition bitsetbit bitshiftleft bitshiftright bitsubstr bitsubstr_no_len bittoint4 bittoint8
+bittypmodin bitxor bool_int4 booland_statefunc booleq boolge boolgt boolle boollt boolne boolor_statefunc booltext
+box_above box_above_eq box_add box_area box_below box_below_eq box_center box_circle box_contain box_contain_pt
+box_contained box_diagonal box_distance box_div box_eq box_ge box_gt box_height box_le box_left box_lt box_mul
+box_overabove box_overbelow box_overlap box_overleft box_overright box_poly box_right box_same box_sub box_width
+boxes_bound_box bpchar bpchar_larger bpchar_name bpchar_pattern_ge bpchar_pattern_gt bpchar_pattern_le
+bpchar_pattern_lt bpchar_smaller bpcharcmp bpchareq bpcharge bpchargt bpcharle bpcharlen bpcharlt bpcharne
+bpcharoctetlen bpchartypmodin btarraycmp btequalimage btrim btrim1 btvarstrequalimage byteaGetBit byteaGetByte
+byteaSetBit byteaSetByte bytea_bit_count bytea_int2 bytea_int4 bytea_int8 bytea_larger bytea_reverse bytea_smaller
+bytea_substr bytea_substr_no_len byteacat byteacmp byteaeq byteage byteagt byteale bytealike bytealt bytealtrim
+byteane byteanlike byteaoctetlen byteaoverlay byteaoverlay_no_len byteapos byteartrim byteatrim casefold cash_cmp
+cash_div_cash cash_div_flt4 cash_div_flt8 cash_div_int2 cash_div_int4 cash_div_int8 cash_eq cash_ge cash_gt cash_le
+cash_lt cash_mi cash_mul_flt4 cash_mul_flt8 cash_mul_int2 cash_mul_int4 cash_mul_int8 cash_ne cash_numeric cash_pl
+cash_words cashlarger cashsmaller char_bpchar char_text chareq charge chargt charle charlt charne chartoi4 chr cideq
+cidr_abbrev cidr_set_masklen circle_above circle_add_pt circle_area circle_below circle_box circle_center
+circle_contain circle_contain_pt circle_contained circle_diameter circle_distance circle_div_pt circle_eq circle_ge
+circle_gt circle_le circle_left circle_lt circle_mul_pt circle_ne circle_overabove circle_overbelow circle_overlap
+circle_overleft circle_overright circle_poly circle_radius circle_right circle_same circle_sub_pt clock_timestamp
+construct_point cr_circle crc32_bytea crc32c_bytea current_database current_user currtid_byrelname currval_oid
+cursor_to_xml cursor_to_xmlschema dacos dacosd dacosh dasin dasind dasinh database_to_xml
+database_to_xml_and_xmlschema database_to_xmlschema datan datan2 datan2d datand datanh date_cmp date_cmp_timestamp
+date_cmp_timestamptz date_eq date_eq_timestamp date_eq_timestamptz date_finite date_ge date_ge_timestamp
+date_ge_timestamptz date_gt date_gt_timestamp date_gt_timestamptz date_larger date_le date_le_timestamp
+date_le_timestamptz date_lt date_lt_timestamp date_lt_timestamptz date_mi date_mi_interval date_mii date_ne
+date_ne_timestamp date_ne_timestamptz date_pl_interval date_pli date_smaller date_timestamp date_timestamptz
+daterange_subdiff datetime_timestamp datetimetz_timestamptz dcbrt dceil dcos dcosd dcosh dcot dcotd degrees derf
+derfc dexp dfloor dgamma dist_bp dist_bs dist_cpoint dist_cpoly dist_lp dist_ls dist_pathp dist_pb dist_pc dist_pl
+dist_polyc dist_polyp dist_ppath dist_ppoly dist_ps dist_sb dist_sl dist_sp dlgamma dlog1 dlog10 dpi dpow drandom
+drandom_normal dround dsign dsin dsind dsinh dsqrt dtan dtand dtanh dtof dtoi2 dtoi4 dtoi8 dtrunc
+elem_contained_by_multirange elem_contained_by_range enum_cmp enum_eq enum_ge enum_gt enum_larger enum_le enum_lt
+enum_ne enum_smaller float48div float48eq float48ge float48gt float48le float48lt float48mi float48mul float48ne
+float48pl float4_numeric float4_to_char float4abs float4div float4eq float4ge float4gt float4larger float4le
+float4lt float4mi float4mul float4ne float4pl float4smaller float4um float4up float84div float84eq float84ge
+float84gt float84le float84lt float84mi float84mul float84ne float84pl float8_numeric float8_timestamptz
+float8_to_char float8abs float8div float8eq float8ge float8gt float8larger float8le float8lt float8mi float8mul
+float8ne float8pl float8smaller float8um float8up flt4_mul_cash flt8_mul_cash ftod ftoi2 ftoi4 ftoi8 gen_random_uuid
+get_current_ts_config i2tod i2tof i2toi4 i4tochar i4tod i4tof i4toi2 i8tod i8tof i8tooid inet_abbrev inet_merge
+inet_same_family inet_set_masklen inet_to_cidr inetand inetmi inetmi_int8 inetnot inetor inetpl initcap int24div
+int24eq int24ge int24gt int24le int24lt int24mi int24mul int24ne int24pl int28 int28div int28eq int28ge int28gt
+int28le int28lt int28mi int28mul int28ne int28pl int2_bytea int2_mul_cash int2_numeric int2abs int2and int2div
+int2eq int2ge int2gt int2larger int2le int2lt int2mi int2mod int2mul int2ne int2not int2or int2pl int2shl int2shr
+int2smaller int2um int2up int2xor int42div int42eq int42ge int42gt int42le int42lt int42mi int42mul int42ne int42pl
+int48 int48div int48eq int48ge int48gt int48le int48lt int48mi int48mul int48ne int48pl int4_bool int4_bytea
+int4_cash int4_mul_cash int4_numeric int4_to_char int4abs int4and int4div int4eq int4gcd int4ge int4gt int4inc
+int4larger int4lcm int4le int4lt int4mi int4mod int4mul int4ne int4not int4or int4pl int4random int4range_subdiff
+int4shl int4shr int4smaller int4um int4up int4xor int82 int82div int82eq int82ge int82gt int82le int82lt int82mi
+int82mul int82ne int82pl int84 int84div int84eq int84ge int84gt int84le int84lt int84mi int84mul int84ne int84pl
+int8_bytea int8_cash int8_mul_cash int8_numeric int8_to_char int8abs int8and int8div int8eq int8gcd int8ge int8gt
+int8larger int8lcm int8le int8lt int8mi int8mod int8mul int8ne int8not int8or int8pl int8random int8range_subdiff
+int8shl int8shr int8smaller int8um int8up int8xor inter_lb inter_sb inter_sl interval_cmp interval_div interval_eq
+interval_finite interval_ge interval_gt interval_justify_days interval_justify_hours interval_justify_interval
+interval_larger interval_le interval_lt interval_mi interval_mul interval_ne interval_pl interval_scale
+interval_smaller interval_time interval_trunc interval_um intervaltypmodin json_array_length json_object
+json_object_two_arg json_string_to_tsvector json_string_to_tsvector_byid json_strip_nulls json_to_tsvector
+json_to_tsvector_byid json_typeof jsonb_array_length jsonb_bool jsonb_cmp jsonb_concat jsonb_contained
+jsonb_contains jsonb_delete jsonb_delete_array jsonb_delete_idx jsonb_delete_path jsonb_eq jsonb_exists
+jsonb_exists_all jsonb_exists_any jsonb_float4 jsonb_float8 jsonb_ge jsonb_gt jsonb_insert jsonb_int2 jsonb_int4
+jsonb_int8 jsonb_le jsonb_lt jsonb_ne jsonb_numeric jsonb_object jsonb_object_two_arg jsonb_path_query_array
+jsonb_path_query_array_tz jsonb_pretty jsonb_set jsonb_string_to_tsvector jsonb_string_to_tsvector_byid
+jsonb_strip_nulls jsonb_to_tsvector jsonb_to_tsvector_byid jsonb_typeof lastval length_in_encoding like_escape
+like_escape_bytea line_construct_pp line_distance line_eq line_horizontal line_intersect line_parallel line_perp
+line_vertical lower lpad lseg_center lseg_construct lseg_distance lseg_eq lseg_ge lseg_gt lseg_horizontal
+lseg_intersect lseg_le lseg_length lseg_lt lseg_ne lseg_parallel lseg_perp lseg_vertical ltrim ltrim1 macaddr8_and
+macaddr8_cmp macaddr8_eq macaddr8_ge macaddr8_gt macaddr8_le macaddr8_lt macaddr8_ne macaddr8_not macaddr8_or
+macaddr8_set7bit macaddr8_trunc macaddr8tomacaddr macaddr_and macaddr_cmp macaddr_eq macaddr_ge macaddr_gt
+macaddr_le macaddr_lt macaddr_ne macaddr_not macaddr_or macaddr_trunc macaddrtomacaddr8 make_date make_interval
+make_time make_timestamp make_timestamptz make_timestamptz_at_timezone makeaclitem md5_bytea md5_text mul_d_interval
+multirange_constructor0 multirange_constructor1 multirange_constructor2 multirange_contained_by_multirange
+multirange_contains_elem multirange_contains_multirange multirange_contains_range multirange_empty multirange_eq
+multirange_ge multirange_gt multirange_intersect multirange_le multirange_lower_inc multirange_lower_inf
+multirange_lt multirange_minus multirange_ne multirange_overlaps_multirange multirange_overlaps_range
+multirange_union multirange_upper_inc multirange_upper_inf mxid_age name_bpchar name_text nameconcatoid nameeq
+nameeqtext namege namegetext namegt namegttext nameiclike nameicnlike nameicregexeq nameicregexne namele nameletext
+namelike namelt namelttext namene namenetext namenlike nameregexeq nameregexne network_broadcast network_cmp
+network_eq network_family network_ge network_gt network_host network_hostmask network_larger network_le network_lt
+network_masklen network_ne network_netmask network_network network_overlap network_show network_smaller network_sub
+network_subeq network_sup network_supeq nextval_oid now numeric numeric_abs numeric_add numeric_cash numeric_ceil
+numeric_cmp numeric_div numeric_div_trunc numeric_eq numeric_exp numeric_fac numeric_float4 numeric_float8
+numeric_floor numeric_gcd numeric_ge numeric_gt numeric_inc numeric_int2 numeric_int4 numeric_int8 numeric_larger
+numeric_lcm numeric_le numeric_ln numeric_log numeric_lt numeric_mod numeric_mul numeric_ne numeric_pg_lsn
+numeric_power numeric_random numeric_round numeric_sign numeric_smaller numeric_sqrt numeric_sub numeric_to_char
+numeric_trim_scale numeric_trunc numeric_uminus numeric_uplus numerictypmodin numrange_subdiff oideq oidge oidgt
+oidlarger oidle oidlt oidne oidsmaller oidtoi8 oidvectoreq oidvectorne oidvectortypes on_pb on_pl on_ppath on_ps
+on_sb on_sl parse_ident path_add_pt path_close path_div_pt path_inter path_isclosed path_isopen path_length
+path_mul_pt path_n_eq path_n_ge path_n_gt path_n_le path_n_lt path_npoints path_open path_poly path_sub_pt
+pgsql_version phraseto_tsquery phraseto_tsquery_byid plainto_tsquery plainto_tsquery_byid point_above point_add
+point_below point_box point_distance point_div point_eq point_horiz point_left point_mul point_ne point_right
+point_slope point_sub point_vert points_box poly_above poly_below poly_box poly_center poly_circle poly_contain
+poly_contain_pt poly_contained poly_left poly_npoints poly_overabove poly_overbelow poly_overlap poly_overleft
+poly_overright poly_path poly_right poly_same postgresql_fdw_validator pt_contained_circle pt_contained_poly
+query_to_xml query_to_xml_and_xmlschema query_to_xmlschema quote_ident quote_literal radians range_adjacent
+range_after range_before range_contained_by range_contained_by_multirange range_contains range_contains_elem
+range_empty range_eq range_ge range_gt range_intersect range_le range_lower_inc range_lower_inf range_lt range_merge
+range_minus range_ne range_overlaps range_overlaps_multirange range_overleft range_overright range_union
+range_upper_inc range_upper_inf record_eq record_ge record_gt record_image_eq record_larger record_le record_lt
+record_ne record_smaller regexp_count regexp_count_no_flags regexp_count_no_start regexp_instr
+regexp_instr_no_endoption regexp_instr_no_flags regexp_instr_no_n regexp_instr_no_start regexp_instr_no_subexpr
+regexp_like regexp_like_no_flags regexp_split_to_array regexp_split_to_array_no_flags repeat replace_text
+row_to_json row_to_json_pretty rpad rtrim rtrim1 schema_to_xml schema_to_xml_and_xmlschema schema_to_xmlschema
+session_user setval3_oid setval_oid sha224_bytea sha256_bytea sha384_bytea sha512_bytea show_config_by_name
+similar_to_escape_1 similar_to_escape_2 split_part statement_timestamp table_to_xml table_to_xml_and_xmlschema
+table_to_xmlschema text_char text_ge text_gt text_larger text_le text_left text_lt text_name text_pattern_ge
+text_pattern_gt text_pattern_le text_pattern_lt text_regclass text_reverse text_right text_smaller text_starts_with
+text_substr text_substr_no_len textcat texteq texteqname textgename textgtname texticlike texticnlike texticregexeq
+texticregexne textlen textlename textlike textltname textne textnename textnlike textoctetlen textoverlay
+textoverlay_no_len textpos textregexeq textregexne textregexreplace textregexreplace_extended
+textregexreplace_extended_no_flags textregexreplace_extended_no_n textregexreplace_noopt texttoxml tideq tidge tidgt
+tidlarger tidle tidlt tidne tidsmaller time_cmp time_eq time_ge time_gt time_interval time_larger time_le time_lt
+time_mi_interval time_mi_time time_ne time_pl_interval time_scale time_smaller time_timetz timeofday timestamp_age
+timestamp_at_local timestamp_bin timestamp_cmp timestamp_cmp_date timestamp_cmp_timestamptz timestamp_date
+timestamp_eq timestamp_eq_date timestamp_eq_timestamptz timestamp_finite timestamp_ge timestamp_ge_date
+timestamp_ge_timestamptz timestamp_gt timestamp_gt_date timestamp_gt_timestamptz timestamp_izone timestamp_larger
+timestamp_le timestamp_le_date timestamp_le_timestamptz timestamp_lt timestamp_lt_date timestamp_lt_timestamptz
+timestamp_mi timestamp_mi_interval timestamp_ne timestamp_ne_date timestamp_ne_timestamptz timestamp_pl_interval
+timestamp_scale timestamp_smaller timestamp_timestamptz timestamp_trunc timestamp_zone timestamptypmodin
+timestamptz_age timestamptz_at_local timestamptz_bin timestamptz_cmp_date timestamptz_cmp_timestamp timestamptz_date
+timestamptz_eq_date timestamptz_eq_timestamp timestamptz_ge_date timestamptz_ge_timestamp timestamptz_gt_date
+timestamptz_gt_timestamp timestamptz_izone timestamptz_le_date timestamptz_le_timestamp timestamptz_lt_date
+timestamptz_lt_timestamp timestamptz_mi_interval timestamptz_mi_interval_at_zone timestamptz_ne_date
+timestamptz_ne_timestamp timestamptz_pl_interval timestamptz_pl_interval_at_zone timestamptz_scale
+timestamptz_timestamp timestamptz_timetz timestamptz_trunc timestamptz_trunc_zone timestamptz_zone
+timestamptztypmodin timetypmodin timetz_at_local timetz_cmp timetz_eq timetz_ge timetz_gt timetz_izone timetz_larger
+timetz_le timetz_lt timetz_mi_interval timetz_ne timetz_pl_interval timetz_scale timetz_smaller timetz_time
+timetz_zone timetztypmodin to_ascii_default to_ascii_enc to_ascii_encname to_bin32 to_bin64 to_date to_hex32
+to_hex64 to_json to_jsonb to_oct32 to_oct64 to_timestamp to_tsquery to_tsquery_byid to_tsvector to_tsvector_byid
+translate trim_array ts_headline ts_headline_byid ts_headline_byid_opt ts_headline_json ts_headline_json_byid
+ts_headline_json_byid_opt ts_headline_json_opt ts_headline_jsonb ts_headline_jsonb_byid ts_headline_jsonb_byid_opt
+ts_headline_jsonb_opt ts_headline_opt ts_match_qv ts_match_tq ts_match_tt ts_match_vq ts_rank_tt ts_rank_ttf
+ts_rank_wtt ts_rank_wttf ts_rankcd_tt ts_rankcd_ttf ts_rankcd_wtt ts_rankcd_wttf tsq_mcontained tsq_mcontains
+tsquery_and tsquery_cmp tsquery_eq tsquery_ge tsquery_gt tsquery_le tsquery_lt tsquery_ne tsquery_not
+tsquery_numnode tsquery_or tsquery_phrase tsquery_phrase_distance tsquery_rewrite tsquerytree tsrange_subdiff
+tstzrange_subdiff tsvector_concat tsvector_delete_arr tsvector_delete_str tsvector_eq tsvector_filter tsvector_ge
+tsvector_gt tsvector_le tsvector_length tsvector_lt tsvector_ne tsvector_setweight tsvector_setweight_by_filter
+tsvector_strip tsvector_to_array unicode_assigned unicode_is_normalized unicode_normalize_func upper uuid_cmp
+uuid_eq uuid_ge uuid_gt uuid_le uuid_lt uuid_ne uuidv7 uuidv7_interval varbit varbittypmodin varchar varchartypmodin
+websearch_to_tsquery websearch_to_tsquery_byid width_bucket_array width_bucket_float8 width_bucket_numeric
+xid8_larger xid8_smaller xid8cmp xid8eq xid8ge xid8gt xid8le xid8lt xid8ne xid8toxid xid_age xideq xidneq
+xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists xmltext xmltotext
+xmlvalidate xpath xpath_exists
+""".split()
+)
+
+#: Functions that take NULL and answer something all the same (where they are not called with VARIADIC).
+NEVER_NULL = frozenset(
+    """
+array_append array_prepend enum_first enum_last json_build_array json_build_array_noargs json_build_object
+json_build_object_noargs jsonb_build_array jsonb_build_array_noargs jsonb_build_object jsonb_build_object_noargs
+pg_num_nonnulls pg_num_nulls pg_typeof quote_nullable range_constructor2 range_constructor3 text_concat
+""".split()
+)
+
+#: Functions that are NULL only where their first argument is.
+NULL_BY_FIRST = frozenset("text_concat_ws text_format text_format_nv text_to_array text_to_array_null".split())

@@ -1,0 +1,104 @@
+"""What RETURNING gives back of a row that was written: the values of INSERT and UPDATE, defaults, generated columns."""
+
+from __future__ import annotations
+
+from sqlkit.checking.nullability.conditions import NONE
+from sqlkit.checking.nullability.expressions import Expressions, Place
+from sqlkit.checking.nullability.scopes import Scope
+from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.checking.schema import Relation
+from sqlkit.checking.trees import Node, walk
+
+__all__ = ["ON_INSERT", "ON_UPDATE", "Written"]
+
+UPDATE, INSERT = "2", "3"
+
+#: Bits of pg_trigger.tgtype.
+ON_INSERT, ON_UPDATE = 4, 16
+
+#: What an ON CONFLICT clause may do.
+DO_UPDATE = "2"
+
+
+class Written:
+    """The row that a statement writes into a relation."""
+
+    def __init__(self, scope: Scope, relation: Relation, expressions: Expressions) -> None:
+        self._scope = scope
+        self._query = scope.query
+        self._relation = relation
+        self._expressions = expressions
+
+    def _verdict(self, node: Node, place: Place) -> Verdict:
+        return self._expressions.verdict(node, self._scope, place)
+
+    def column(self, column: int, held: Verdict) -> Verdict:
+        """Return the verdict of a column of the row; ``held`` is the one of any row that is stored."""
+        command = self._query["commandType"]
+        if command == INSERT:
+            return self._inserted(column, held)
+        if command == UPDATE:
+            return self._updated(column, held)
+        return held
+
+    def _inserted(self, column: int, held: Verdict) -> Verdict:
+        if self._relation.before & ON_INSERT or self._relation.foreign:
+            return nullable(f"{held.reason}, which a trigger may change")
+        conflict = self._query["onConflict"]
+        if conflict is not None and conflict["action"] == DO_UPDATE:
+            return nullable(f"{held.reason}, of a row that was there")
+        return self._value(column, held, frozenset())
+
+    def _updated(self, column: int, held: Verdict) -> Verdict:
+        if self._relation.before & ON_UPDATE or self._relation.foreign:
+            return nullable(f"{held.reason}, which a trigger may change")
+        if self._assigned(column) is None and not self._generated(column):
+            return held
+        return self._value(column, held, frozenset())
+
+    def _value(self, column: int, held: Verdict, around: frozenset[int]) -> Verdict:
+        attribute = self._relation.columns.get(column)
+        if attribute is None or column in around:
+            return held
+        if attribute.generated == "s" and attribute.default is not None:
+            return self._computed(attribute.default, held, around | {column})
+        assigned = self._assigned(column)
+        if assigned is not None:
+            found = self._verdict(assigned, Place())
+            return Verdict(found.needs, f"the value that is written: {found.reason}")
+        if self._query["commandType"] != INSERT:
+            return held
+        if attribute.identity:
+            return proved("identity")
+        if attribute.default is None:
+            return nullable(f"{held.reason}, which is not written")
+        return self._computed(attribute.default, held, around | {column})
+
+    def _assigned(self, column: int) -> Node | None:
+        for entry in self._query.nodes("targetList"):
+            if entry.number("resno") == column and not entry.flag("resjunk"):
+                expression = entry["expr"]
+                return expression if isinstance(expression, Node) else None
+        return None
+
+    def _generated(self, column: int) -> bool:
+        attribute = self._relation.columns.get(column)
+        return attribute is not None and attribute.generated == "s"
+
+    def _computed(self, tree: Node, held: Verdict, around: frozenset[int]) -> Verdict:
+        """Return the verdict of a default or generating expression, whose columns are those of the row."""
+        columns = {node.number("varattno") for node in walk(tree) if node.tag == "VAR"}
+        parts = [self._of_row(column, held, around) for column in columns]
+        if not all(part.certain for part in parts):
+            return both(parts, "") if any(part.needs is None for part in parts) else held
+        known = NONE | {("column", 0, 1, column) for column in columns}
+        found = self._verdict(tree, Place(known=known))
+        return Verdict(found.needs, f"a default or generated value: {found.reason}")
+
+    def _of_row(self, column: int, held: Verdict, around: frozenset[int]) -> Verdict:
+        attribute = self._relation.columns.get(column)
+        if attribute is not None and attribute.not_null:
+            return proved(f"column {self._relation.name}.{attribute.name}")
+        if self._query["commandType"] != INSERT and self._assigned(column) is None:
+            return nullable(held.reason)
+        return self._value(column, held, around)
