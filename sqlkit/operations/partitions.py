@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
+from functools import partial
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
 
+import psycopg
+from psycopg import errors
+
+from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.execution.calls import AsyncExecutor, Executor
-from sqlkit.operations.intervals import Partition
+from sqlkit.operations.intervals import Partition, interval_ahead, interval_of
+from sqlkit.operations.making import clocks, dropped, made, standing
 from sqlkit.operations.reports import Partitioned, PartitionReport
+from sqlkit.operations.scenes import Scene, async_savepoint, savepoint
+from sqlkit.operations.steps import Steps, drive, drive_async
 
 __all__ = [
     "drop_partitions",
@@ -37,7 +46,7 @@ def list_partitions(db: Executor, table: Partitioned) -> list[Partition]: ...
 def list_partitions(db: AsyncExecutor, table: Partitioned) -> Coroutine[Any, Any, list[Partition]]: ...
 def list_partitions(db: Any, table: Partitioned) -> Any:
     """Return the partitions that a table has, by time; not those that are being detached."""
-    raise NotImplementedError
+    return _run(db, f"list_partitions({table.table})", lambda scene: standing(scene, table))
 
 
 @overload
@@ -54,7 +63,11 @@ def make_partitions(db: Any, table: Partitioned, times: Iterable[datetime], *, p
     Writers go on meanwhile. Inside a transaction they are made in it. Raises ArgumentError for a time without a zone,
     ConfigurationError for a table that is not partitioned so, psycopg's LockNotAvailable after ``patience`` seconds.
     """
-    raise NotImplementedError
+
+    def steps(scene: Scene) -> Steps[PartitionReport]:
+        return made(scene, table, _sorted(table, times), patience)
+
+    return _run(db, f"make_partitions({table.table})", steps)
 
 
 @overload
@@ -70,7 +83,12 @@ def ensure_partitions(db: Any, table: Partitioned, *, now: datetime | None = Non
 
     ``now`` is the server's clock where it is not given. Otherwise as ``make_partitions``.
     """
-    raise NotImplementedError
+
+    def steps(scene: Scene) -> Steps[PartitionReport]:
+        moment = now if now is not None else (yield from clocks(scene))[1]
+        return (yield from made(scene, table, _ahead(table, moment), patience))
+
+    return _run(db, f"ensure_partitions({table.table})", steps)
 
 
 @overload
@@ -88,7 +106,13 @@ def drop_partitions(db: Any, table: Partitioned, *, before: datetime, patience: 
     the middle is finished. What cannot be locked within ``patience`` seconds is reported as busy. Raises ArgumentError
     inside a transaction, where nothing can be detached concurrently.
     """
-    raise NotImplementedError
+    interval_of(table.table, table.by, before)  # which has a time zone
+
+    def steps(scene: Scene) -> Steps[PartitionReport]:
+        _outside(scene, table)
+        return (yield from dropped(scene, table, before, patience))
+
+    return _run(db, f"drop_partitions({table.table})", steps, direct=True)
 
 
 @overload
@@ -105,7 +129,18 @@ def keep_partitions(db: Any, table: Partitioned, *, now: datetime | None = None,
     ``now`` is the server's clock where it is not given; one that runs ahead of it drops nothing more, so that a clock
     that jumps costs no rows.
     """
-    raise NotImplementedError
+
+    def steps(scene: Scene) -> Steps[PartitionReport]:
+        _outside(scene, table)
+        _, clock = yield from clocks(scene)
+        moment = now or clock
+        report = yield from made(scene, table, _ahead(table, moment), patience)
+        if table.keep is None:
+            return report
+        oldest = interval_ahead(table.table, table.by, min(moment, clock), -table.keep)
+        return report + (yield from dropped(scene, table, _start(oldest), patience))
+
+    return _run(db, f"keep_partitions({table.table})", steps, direct=True)
 
 
 @overload
@@ -141,9 +176,120 @@ def with_partition(
     ``work`` is one statement, one COPY or one batch, or its first statements would be there twice. Whatever rows it
     reads, it must be able to read them again. ``maker`` makes the partition where ``db`` has no right to.
     """
-    raise NotImplementedError
+    called = _in_async(db)
+    wanted = (tables,) if isinstance(tables, Partitioned) else tuple(tables)
+    return (_with_async if called else _with)(db, work, wanted, times, maker if maker is not None else db)
 
 
 def is_missing_partition(error: BaseException, tables: Partitioned | Sequence[Partitioned]) -> bool:
     """Tell whether an error says that a row found no partition of these tables; a CHECK that is violated is not it."""
-    raise NotImplementedError
+    if not isinstance(error, errors.CheckViolation):
+        return False
+    diag = error.diag
+    if diag.constraint_name is not None or diag.datatype_name is not None:
+        return False
+    listed = (tables,) if isinstance(tables, Partitioned) else tables
+    return diag.table_name in {table.table for table in listed}
+
+
+def _with(
+    db: Any, work: Callable[[Any], T], tables: tuple[Partitioned, ...], times: Iterable[datetime] | None, maker: Any
+) -> T:
+    inside = isinstance(db, psycopg.Connection) and Scene.of(db).in_transaction
+    try:
+        if not inside:
+            return work(db)
+        with savepoint(db):
+            return work(db)
+    except errors.CheckViolation as error:
+        if not is_missing_partition(error, tables):
+            raise
+    moments = None if times is None else list(times)
+    for table in tables:
+        _run(maker, f"with_partition({table.table})", partial(_missing, table=table, moments=moments))
+    return work(db)
+
+
+async def _with_async(
+    db: Any,
+    work: Callable[[Any], Awaitable[T]],
+    tables: tuple[Partitioned, ...],
+    times: Iterable[datetime] | None,
+    maker: Any,
+) -> T:
+    inside = isinstance(db, psycopg.AsyncConnection) and Scene.of(db).in_transaction
+    try:
+        if not inside:
+            return await work(db)
+        async with async_savepoint(db):
+            return await work(db)
+    except errors.CheckViolation as error:
+        if not is_missing_partition(error, tables):
+            raise
+    moments = None if times is None else list(times)
+    for table in tables:
+        await _run(maker, f"with_partition({table.table})", partial(_missing, table=table, moments=moments))
+    return await work(db)
+
+
+def _missing(scene: Scene, table: Partitioned, moments: list[datetime] | None) -> Steps[PartitionReport]:
+    """Make what rows of these times lack; without times, the rows of this transaction and of now."""
+    if moments is None:
+        moments = list((yield from clocks(scene)))
+    return (yield from made(scene, table, _sorted(table, moments), PATIENCE))
+
+
+def _sorted(table: Partitioned, times: Iterable[datetime]) -> list[datetime]:
+    moments = set(times)
+    for moment in moments:
+        interval_of(table.table, table.by, moment)  # which has a time zone
+    return sorted(moments)
+
+
+def _start(partition: Partition) -> datetime:
+    assert partition.lower is not None  # noqa: S101 - of a calendar's interval
+    return partition.lower
+
+
+def _ahead(table: Partitioned, moment: datetime) -> list[datetime]:
+    following = [interval_ahead(table.table, table.by, moment, count) for count in range(1, table.ahead + 1)]
+    return [moment, *map(_start, following)]
+
+
+def _outside(scene: Scene, table: Partitioned) -> None:
+    if scene.in_transaction:
+        raise ArgumentError(
+            f"{table.table}: partitions are detached concurrently, outside of any transaction: give a Database, or a "
+            "connection in autocommit"
+        )
+
+
+def _in_async(db: object) -> bool:
+    return isinstance(db, psycopg.AsyncConnection) or iscoroutinefunction(getattr(db, "lend", None))
+
+
+def _run(db: Any, label: str, steps: Callable[[Scene], Steps[T]], *, direct: bool = False) -> Any:
+    """Take steps on a connection, or on one that is lent for them; an awaitable where it is asynchronous."""
+    if direct and not getattr(getattr(db, "_pool", None), "resets", True):
+        raise ConfigurationError(f"{label}: not through a pooler of transactions: connect to the server itself")
+    return (_run_async if _in_async(db) else _run_sync)(db, label, steps)
+
+
+def _run_sync(db: Executor, label: str, steps: Callable[[Scene], Steps[T]]) -> T:
+    if isinstance(db, psycopg.Connection):
+        return drive(db, steps(Scene.of(db)))
+    conn = db.lend(label)
+    try:
+        return drive(conn, steps(Scene.of(conn, db.local)))
+    finally:
+        db.take_back(conn)
+
+
+async def _run_async(db: AsyncExecutor, label: str, steps: Callable[[Scene], Steps[T]]) -> T:
+    if isinstance(db, psycopg.AsyncConnection):
+        return await drive_async(db, steps(Scene.of(db)))
+    conn = await db.lend(label)
+    try:
+        return await drive_async(conn, steps(Scene.of(conn, db.local)))
+    finally:
+        await db.take_back(conn)
