@@ -71,9 +71,9 @@ class DescribedColumn:
 
     ``nullable`` is False only where the tree proves it; ``reason`` says why: ``not null: column users.user_id``,
     ``nullable: right side of the left join at line 4``. ``depends`` are the numbers of the parameters that make it
-    never NULL when none of them is, where that is what it hangs on. ``nullable_in_row`` tells whether it can be NULL even
-    where the row of an outer join's nullable side is there. ``source`` names the table's column that it is taken from
-    unchanged (``users.user_id``), None where it is an expression.
+    never NULL when none of them is, where that is what it hangs on. ``nullable_in_row`` tells whether it can be NULL
+    even where the row of an outer join's nullable side is there. ``source`` names the table's column that it is taken
+    from unchanged (``users.user_id``), None where it is an expression.
     """
 
     name: str
