@@ -26,6 +26,29 @@ select
 from paid
 returning chat_id, user_id, title, platform, content, created_at, updated_at;
 
+-- name: import_chats
+-- The new chats in the order given, for as many of the user's remaining imports; no row, and nothing written,
+-- when fewer are left. One statement, so the batch is imported whole or not at all.
+with paid as (
+    update users
+    set
+        remaining_imports = remaining_imports - jsonb_array_length(:chats),
+        updated_at = now()
+    where user_id = :user_id and remaining_imports >= jsonb_array_length(:chats)
+    returning user_id
+)
+
+insert into chats (user_id, title, platform, content)
+select
+    paid.user_id,
+    given.chat ->> 'title' as title,
+    given.chat ->> 'platform' as platform,
+    given.chat -> 'content' as content
+from paid
+cross join jsonb_array_elements(:chats) with ordinality as given (chat, place)
+order by given.place
+returning chat_id, user_id, title, platform, created_at, updated_at;
+
 -- name: create_chats
 -- The new chats in the order given, without their content: one pipelined batch, all or nothing.
 insert into chats (user_id, title, platform, content)

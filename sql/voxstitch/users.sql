@@ -59,13 +59,27 @@ set
 where user_id = :user_id
 returning user_id, email, is_active, is_guest, remaining_imports, created_at, updated_at;
 
--- name: take_imports
--- Takes so many of a user's remaining imports, all or none; how many are left, no row when there are too few.
+-- name: change_password
+-- The user with another password, all their login sessions gone.
+with closed as (
+    delete from login_sessions
+    where login_sessions.user_id = :user_id
+)
+
 update users
 set
-    remaining_imports = remaining_imports - :imports,
+    hashed_password = :hashed_password,
     updated_at = now()
-where user_id = :user_id and remaining_imports >= :imports
+where user_id = :user_id
+returning user_id, email, is_active, is_guest, remaining_imports, created_at, updated_at;
+
+-- name: add_imports
+-- Gives a user so many imports more, or less; how many they have now. Less than none is a CheckViolation.
+update users
+set
+    remaining_imports = remaining_imports + :imports,
+    updated_at = now()
+where user_id = :user_id
 returning remaining_imports;
 
 -- name: remove_user

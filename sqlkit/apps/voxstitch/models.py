@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from sqlkit.annotations import UNSET
+from sqlkit.patches import UNCHANGED, Changes
 
 __all__ = [
     "Chat",
@@ -77,9 +77,6 @@ Imports: TypeAlias = Annotated[int, Field(ge=0, le=2_147_483_647)]
 Content: TypeAlias = dict[str, JsonValue] | list[JsonValue]
 StorableContent: TypeAlias = Annotated[Content, AfterValidator(_without_nul)]
 
-#: The default of a field of changes: only what is given is written.
-UNCHANGED: Any = UNSET
-
 
 class Input(BaseModel):
     """What comes from outside: a field that does not exist is an error, not a value that gets lost."""
@@ -103,7 +100,7 @@ class NewUser(Input):
     """A user to create: with an address and a password's hash, unless they are a guest."""
 
     email: Email | None = None
-    hashed_password: PasswordHash | None = Field(None, repr=False)
+    hashed_password: PasswordHash | None = Field(default=None, repr=False)
     is_guest: bool = False
     remaining_imports: Imports = 2
 
@@ -114,11 +111,11 @@ class NewUser(Input):
         return self
 
 
-class UserChanges(Input):
+class UserChanges(Changes, Input):
     """What to change of a user; a guest becomes a user by an email, a hashed_password and ``is_guest=False``."""
 
     email: Email = UNCHANGED
-    hashed_password: PasswordHash = Field(UNCHANGED, repr=False)
+    hashed_password: Annotated[PasswordHash, Field(repr=False)] = UNCHANGED
     is_active: bool = UNCHANGED
     is_guest: bool = UNCHANGED
     remaining_imports: Imports = UNCHANGED
@@ -169,7 +166,7 @@ class NewChat(ImportedChat):
     user_id: int
 
 
-class ChatChanges(Input):
+class ChatChanges(Changes, Input):
     """What to change of a chat; its content is replaced whole."""
 
     title: Text = UNCHANGED

@@ -15,6 +15,7 @@ from sqlkit.apps.voxstitch.models import (
     ChatWithUser,
     Credentials,
     FoundChat,
+    ImportedChat,
     LoginSession,
     LoginSessionWithUser,
     NewChat,
@@ -74,8 +75,12 @@ class UserQueries(Protocol):
         """Write the changes that are given; return the user as they are now, None if there is none."""
         ...
 
-    def take_imports(self, db: Executor, *, user_id: int, imports: int) -> int | None:
-        """Take so many of a user's remaining imports; return how many are left, None if there were too few."""
+    def change_password(self, db: Executor, *, user_id: int, hashed_password: str) -> User | None:
+        """Write another password's hash and close all the user's sessions; return the user, None if there is none."""
+        ...
+
+    def add_imports(self, db: Executor, *, user_id: int, imports: int) -> int | None:
+        """Give a user more imports, or less; return how many they have, None for nobody. CheckViolation below 0."""
         ...
 
     def remove_user(self, db: Executor, *, user_id: int) -> User | None:
@@ -100,6 +105,10 @@ class ChatQueries(Protocol):
 
     def import_chat(self, db: Executor, *, chat: NewChat) -> Chat | None:
         """Create a chat for one of the user's remaining imports; None, and nothing written, if none is left."""
+        ...
+
+    def import_chats(self, db: Executor, *, user_id: int, chats: list[ImportedChat]) -> list[ChatHeading]:
+        """Create chats for as many of the user's remaining imports, all or none; none if fewer are left."""
         ...
 
     def create_chats(self, db: Executor, chats: Iterable[NewChat]) -> list[ChatHeading]:
