@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sqlkit.annotations import UNSET
 
@@ -40,6 +40,14 @@ class Changes(BaseModel):
     """The root of models of changes: a field that does not exist is an error, not a value that gets lost."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_unset_away(cls, given: Any) -> Any:
+        """Take a field that is given as UNSET as not given: an int field would read the enum's text into it."""
+        if isinstance(given, dict):
+            return {name: value for name, value in given.items() if value is not UNSET}
+        return given
 
 
 def set_fields(model: BaseModel) -> dict[str, Any]:
