@@ -13,14 +13,10 @@ from typing import Any
 
 __all__ = ["Node", "TreeError", "parse_tree", "walk"]
 
-TOKEN = re.compile(r"[(){}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
+WORD = re.compile(r"\{\w*|[()}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
 
-#: Fields that no reader wants, which are about a quarter of the text: cut before it is read. They hold no blanks.
-UNREAD = re.compile(
-    r" :(?:location|stmt_location|stmt_len|list_start|list_end|(?!inputcollid)\w*collid|\w*collations?|"
-    r"rellockmode|vartypmod|paramtypmod|consttypmod|resulttypmod|aggpresorted|aggsplit|aggno|aggtransno|varnosyn|varattnosyn|funcformat|relabelformat|coerceformat|"
-    r"canSetTag|querySource|requiredPerms|checkAsUser) (?:<>|-?\w+)(?= |\})"
-)
+#: What no reader wants: the rights of an entry and the names of its columns, which are long.
+UNREAD = re.compile(r" :(?:rteperminfos \((?:\{[^{}\\]*\} ?)*\)|eref \{[^{}\\]*\})")
 
 #: What 14 and 15 call nodes that have another name since 16.
 RENAMED = {
@@ -76,63 +72,56 @@ class Node(dict[str, Any]):
 
 def parse_tree(text: str) -> Any:
     """Return the node or list that a text stands for; TreeError where it does not end as it began."""
-    words = iter(TOKEN.findall(UNREAD.sub("", text)))
     try:
-        return _value(next(words), words)
-    except StopIteration:
-        raise TreeError("the tree ends in its middle") from None
-    except (IndexError, TypeError, ValueError) as error:
+        return _parse(text)
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TreeError(f"no tree: {error}") from None
 
 
-def _value(word: str, words: Iterator[str]) -> Any:
-    if word == "{":
-        return _node(words)
-    if word == "(":
-        return _list(words)
-    if word == "<>":
-        return None
+def _parse(text: str) -> Any:
+    """Read all words in one loop, for a statement's tree has a thousand of them."""
+    top: list[Any] = []
+    around: list[tuple[Any, bool]] = []
+    here: Any = top  # the list or node that is open
+    in_list, key = True, ""
+    for word in WORD.findall(UNREAD.sub("", text)):
+        first = word[0]
+        if first == ":" and not in_list:
+            key = word[1:]
+        elif first == "{" or first == "(" or first == "[":
+            opened: Any = Node(RENAMED.get(word[1:], word[1:])) if first == "{" else []
+            if in_list:
+                here.append(opened)
+            else:
+                here[key] = opened
+            around.append((here, in_list))
+            here, in_list = opened, first != "{"
+        elif first == "}" or first == ")" or first == "]":
+            closed = here
+            here, in_list = around.pop()
+            if first == ")" and closed and closed[0] in SETS:
+                closed[:] = map(int, closed[1:])
+            elif first == "]":  # the bytes of a constant, behind their number
+                here[key] = bytes(int(value) & 0xFF for value in closed)
+        else:
+            value = None if word == "<>" else _name(word) if first == '"' or "\\" in word else word
+            if in_list:
+                here.append(value)
+            else:
+                here[key] = value
+    if around or len(top) != 1:
+        raise TreeError("the tree ends in its middle")
+    return top[0]
+
+
+#: What begins a list of numbers: a bitmap set, integers, OIDs, transaction ids.
+SETS = ("b", "i", "o", "x")
+
+
+def _name(word: str) -> str:
     if word[0] == '"' and word[-1] == '"' and len(word) > 1:
         word = word[1:-1]
-    return ESCAPED.sub(r"\1", word) if "\\" in word else word
-
-
-def _node(words: Iterator[str]) -> Node:
-    tag = next(words)
-    node = Node(RENAMED.get(tag, tag))
-    key = ""
-    for word in words:
-        if word == "}":
-            return node
-        if word[0] == ":":
-            key = word[1:]
-        elif word == "[":  # the bytes of a constant, behind their number
-            node[key] = _bytes(words)
-        else:
-            node[key] = _value(word, words)
-    raise TreeError("the tree ends in its middle")
-
-
-def _bytes(words: Iterator[str]) -> bytes:
-    values: list[int] = []
-    for word in words:
-        if word == "]":
-            return bytes(value & 0xFF for value in values)
-        values.append(int(word))
-    raise TreeError("the tree ends in its middle")
-
-
-def _list(words: Iterator[str]) -> list[Any]:
-    values: list[Any] = []
-    for word in words:
-        if word == ")":
-            break
-        values.append(_value(word, words))
-    else:
-        raise TreeError("the tree ends in its middle")
-    if values and values[0] in ("b", "i", "o", "x"):
-        return [int(value) for value in values[1:]]
-    return values
+    return ESCAPED.sub(r"\1", word)
 
 
 def walk(value: Any) -> Iterator[Node]:

@@ -3,11 +3,14 @@
 Values are told by keys: a column of a relation, a parameter, or a whole expression that says the same thing each time.
 """
 
+# ruff: noqa: SIM905 - a list of names reads best as text
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
+from sqlkit.checking.nullability.total import TOTAL
 from sqlkit.checking.schema import Schema
 from sqlkit.checking.trees import Node, walk
 
@@ -26,6 +29,13 @@ TESTS = {"NULLTEST", "BOOLEANTEST", "DISTINCTEXPR"}
 
 #: What has another value, or may have, each time it is asked.
 UNSTEADY = {"SUBLINK", "SETTODEFAULT", "NEXTVALUEEXPR", "CASETESTEXPR", "CURRENTOFEXPR"}
+
+
+#: Fields that differ between two places where the same thing stands.
+UNSPELLED = frozenset(
+    "location varnullingrels varnosyn varattnosyn funcformat relabelformat coerceformat aggno aggtransno "
+    "row_format list_start list_end".split()
+)
 
 
 def called(node: Node) -> int:
@@ -58,9 +68,7 @@ def key_of(node: Node, schema: Schema) -> Key | None:
 def spelled(value: Any) -> str:
     """Spell a tree without what differs between two places where the same thing stands."""
     if isinstance(value, Node):
-        fields = " ".join(
-            f"{name}={spelled(inner)}" for name, inner in value.items() if name not in ("varnullingrels", "location")
-        )
+        fields = " ".join(f"{name}={spelled(inner)}" for name, inner in value.items() if name not in UNSPELLED)
         return f"{{{value.tag} {fields}}}"
     if isinstance(value, list):
         return f"({' '.join(map(spelled, value))})"
@@ -146,9 +154,9 @@ class Conditions:
         node = self._resolve(node)
         tag = node.tag
         if tag in WRAPPERS:
-            return self.if_present(node["arg"]) | self._itself(node)
+            return self.if_present(node["arg"])
         if tag in ("OPEXPR", "FUNCEXPR") and self.strict(node):
-            return _union([self.if_present(argument) for argument in node.nodes("args")]) | self._itself(node)
+            return _union([self.if_present(argument) for argument in node.nodes("args")]) | self._call_itself(node)
         if tag == "BOOLEXPR" and node["boolop"] == "not":
             return self.if_present(node.nodes("args")[0])
         if tag == "SUBSCRIPTINGREF" and node["refassgnexpr"] is None:
@@ -158,6 +166,13 @@ class Conditions:
         if tag == "NAMEDARGEXPR":
             return self.if_present(node["arg"])
         if tag in ("BOOLEXPR", "SUBLINK", "CONST"):
+            return NONE
+        return self._itself(node)
+
+    def _call_itself(self, node: Node) -> Keys:
+        """Return the key of a call that could be NULL by itself; that of any other says no more than its arguments."""
+        function = self._schema.function(called(node))
+        if function is not None and function.builtin and function.source in TOTAL:
             return NONE
         return self._itself(node)
 

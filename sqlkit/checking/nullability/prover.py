@@ -125,14 +125,13 @@ class Prover:
     def _place(self, query: Node, scope: Scope) -> Place:
         """Return where the select list of a query stands."""
         having = Conditions(self._schema, scope.resolve).if_true(query["havingQual"])
-        sets = sum(1 for node in walk([entry["expr"] for entry in query.nodes("targetList")]) if _returns_set(node))
         grouping = query["groupingSets"]
         return Place(
             known=having,
             grouped=_in_all_sets(query, scope) if grouping else None,
             filled=bool(query["groupClause"]) and not (grouping and _empty_set(query)),
             rows=scope.rows,
-            sets=sets,
+            sets=_sets(query) if query.flag("hasTargetSRFs") else 0,
         )
 
     def _set_operation(self, query: Node, node: Node, scope: Scope) -> list[Verdict]:
@@ -406,6 +405,10 @@ def _answers_always(query: Node) -> bool:
         return False
     tree = query["jointree"]
     return query.flag("hasAggs") or (not tree.nodes("fromlist") and tree["quals"] is None)
+
+
+def _sets(query: Node) -> int:
+    return sum(1 for node in walk([entry["expr"] for entry in query.nodes("targetList")]) if _returns_set(node))
 
 
 def _returns_set(node: Node) -> bool:
