@@ -101,3 +101,42 @@ def voxstitch_dsn(server: TestServer, voxstitch_template: str) -> Iterator[str]:
     """Give the DSN of a clone of voxstitch's database, for a test that commits; dropped after the test."""
     with dropped_afterwards(server, voxstitch_template, "clone") as database:
         yield server.dsn_for(database, "voxstitch")
+
+
+def load_presentations(dsn: str) -> None:
+    """Apply presentations' migrations to a database and make the partitions of its logs."""
+    from sqlkit import Database
+    from sqlkit.apps.presentations.application import Presentations
+    from sqlkit.migrate import migrate
+
+    migrate(dsn, ROOT / "migrations" / "presentations", schema="presentations")
+    with Database.connect(dsn, schema="presentations", pool_max_size=2) as db:
+        Presentations(db).keep_logs()
+
+
+@pytest.fixture(scope="session")
+def presentations_template(server: TestServer) -> Iterator[str]:
+    """Give the name of a template database with presentations' migrations."""
+    with template(server, load_presentations, "presentations") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def presentations_shared_dsn(server: TestServer, presentations_template: str) -> Iterator[str]:
+    """Give the DSN of the one database with presentations' tables for tests that roll back."""
+    with dropped_afterwards(server, presentations_template, "shared") as database:
+        yield server.dsn_for(database, "presentations")
+
+
+@pytest.fixture
+def presentations_dsn(server: TestServer, presentations_template: str) -> Iterator[str]:
+    """Give the DSN of a clone of presentations' database, for a test that commits; dropped after the test."""
+    with dropped_afterwards(server, presentations_template, "clone") as database:
+        yield server.dsn_for(database, "presentations")
+
+
+@pytest.fixture
+def presentations_conn(presentations_shared_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection to presentations' database, in a transaction that is rolled back after the test."""
+    with rolled_back(presentations_shared_dsn) as connection:
+        yield connection
