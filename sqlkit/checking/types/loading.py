@@ -22,7 +22,7 @@ from sqlkit.rows.shapes import RowField, adapter_of, classify, describe_type, wi
 from sqlkit.rows.trust import class_schema, inner_schemas
 from sqlkit.values.catalog import JSONS, PgType
 
-__all__ = ["Expected", "Share", "Trouble", "loading", "natural", "share_of"]
+__all__ = ["Expected", "Misfit", "Share", "loading", "natural", "share_of"]
 
 #: The Python type that holds each of PostgreSQL's without loss.
 NATURAL = {
@@ -59,7 +59,7 @@ class Share(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Misfit:
     """What is wrong with a column for an annotation: ``code`` of the finding, and what to say behind the column's name.
 
     ``told`` goes on after ``column 'x'``: ``is bigint, which does not load into str: make it int``.
@@ -129,6 +129,11 @@ class Expected:
         return True
 
     @cached_property
+    def is_open(self) -> bool:
+        """Whether nothing can be said: everything passes, or is made to pass by a validator of the author's."""
+        return bool(_bare(self.schema).get("type") == "any")
+
+    @cached_property
     def takes_none(self) -> bool:
         """Whether NULL passes."""
         return self.takes(None)
@@ -178,12 +183,12 @@ def natural(pgtype: PgType) -> str:
     return NATURAL.get(pgtype.name, "str") if pgtype.kind == "b" else "str"
 
 
-def loading(expected: Expected, server: ServerType, values: tuple[str, ...] | None = None) -> list[Trouble]:
+def loading(expected: Expected, server: ServerType, values: tuple[str, ...] | None = None) -> list[Misfit]:
     """Return what is wrong with a column of a type for what is expected, NULL apart; nothing where all values load.
 
     ``values`` are those that a CHECK leaves to a text column, None where there is no such CHECK.
     """
-    return list(_Loading(server, values).troubles(expected, server.structure, f"is {server.name}"))
+    return list(_Loading(server, values).misfits(expected, server.structure, f"is {server.name}"))
 
 
 def share_of(expected: Expected, server: ServerType) -> Share:
@@ -196,7 +201,7 @@ class _Loading:
         self.labels = server.labels
         self.values = values
 
-    def troubles(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Trouble]:
+    def misfits(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
         if pgtype.kind == "b" and pgtype.name in JSONS:
             return
         if pgtype.kind == "c":
@@ -204,7 +209,7 @@ class _Loading:
             return
         share, refused = self.share(expected, pgtype)
         if share is Share.NONE:
-            yield Trouble("SK006", f"{told}, which does not load into {expected}: {self._advice(expected, pgtype)}")
+            yield Misfit("SK006", f"{told}, which does not load into {expected}: {self._advice(expected, pgtype)}")
         elif share is Share.SOME:
             yield from self._some(expected, pgtype, told, refused)
         else:
@@ -246,29 +251,29 @@ class _Loading:
             del wanted
         return f"make it {natural(pgtype)}, or cast the column"
 
-    def _some(self, expected: Expected, pgtype: PgType, told: str, refused: list[Any]) -> Iterator[Trouble]:
+    def _some(self, expected: Expected, pgtype: PgType, told: str, refused: list[Any]) -> Iterator[Misfit]:
         element = pgtype
         while element.kind == "a" and element.element:
             element = element.element
         if element.kind == "e" or (self.values is not None and is_text(element)):
             spelled = ", ".join(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
             kind = "labels" if element.kind == "e" else "checked values"
-            yield Trouble("SK006", f"{told}, whose {kind} {spelled} {expected} does not take: add them to it")
+            yield Misfit("SK006", f"{told}, whose {kind} {spelled} {expected} does not take: add them to it")
         elif not is_text(element):
             advice = self._advice(expected, pgtype)
-            yield Trouble("SK021", f"{told}, and not every value of it loads into {expected}: {advice}")
+            yield Misfit("SK021", f"{told}, and not every value of it loads into {expected}: {advice}")
         elif expected.named_values:
-            yield Trouble(
+            yield Misfit(
                 "SK021",
                 f"{told}, and any text can stand in it that {expected} does not take: make the column an enum, or "
                 "limit it by a check",
             )
         elif _element_type(expected.inner) in TYPED:
-            yield Trouble(
+            yield Misfit(
                 "SK021", f"{told}, and not every text loads into {expected}: give the column that type, or cast it"
             )
 
-    def _loss(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Trouble]:
+    def _loss(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
         schema, element = _bare(expected.schema), pgtype
         while element.kind == "a" and element.element:
             element = element.element
@@ -276,13 +281,13 @@ class _Loading:
         if element.kind != "b" or schema.get("type") != "float":
             return
         if element.name == "numeric":
-            yield Trouble("SK021", f"{told}, which loses digits in {expected}: make it {natural(pgtype)}")
+            yield Misfit("SK021", f"{told}, which loses digits in {expected}: make it {natural(pgtype)}")
         elif element.name == "int8":
-            yield Trouble("SK021", f"{told}, which loses digits above 2^53 in {expected}: make it {natural(pgtype)}")
+            yield Misfit("SK021", f"{told}, which loses digits above 2^53 in {expected}: make it {natural(pgtype)}")
 
     # Composite values, field by field.
 
-    def _composite(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Trouble]:
+    def _composite(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
         inner = expected.inner
         origin = get_origin(inner) or inner
         if origin is tuple:
@@ -294,20 +299,20 @@ class _Loading:
             return
         if shape == "value":
             if not expected.takes({name: None for name, _ in pgtype.fields}) and not _is_mapping(origin):
-                yield Trouble("SK006", f"{told}, which does not load into {expected}: make it a model of its fields")
+                yield Misfit("SK006", f"{told}, which does not load into {expected}: make it a model of its fields")
             return
         yield from self._fields(inner, fields, pgtype, told)
 
-    def _tuple(self, parts: tuple[Any, ...], pgtype: PgType, told: str, expected: Expected) -> Iterator[Trouble]:
+    def _tuple(self, parts: tuple[Any, ...], pgtype: PgType, told: str, expected: Expected) -> Iterator[Misfit]:
         if Ellipsis in parts:
             return
         if len(parts) != len(pgtype.fields):
-            yield Trouble("SK006", f"{told}, which has {len(pgtype.fields)} fields, and {expected} {len(parts)}")
+            yield Misfit("SK006", f"{told}, which has {len(pgtype.fields)} fields, and {expected} {len(parts)}")
             return
         for part, (name, field) in zip(parts, pgtype.fields, strict=True):
             yield from self._inside(Expected(part), name, field, told)
 
-    def _fields(self, owner: Any, fields: Mapping[str, RowField], pgtype: PgType, told: str) -> Iterator[Trouble]:
+    def _fields(self, owner: Any, fields: Mapping[str, RowField], pgtype: PgType, told: str) -> Iterator[Misfit]:
         columns = dict(pgtype.fields)
         for name, field in pgtype.fields:
             found = next((own for own, part in fields.items() if name in part.columns or name == own), None)
@@ -317,10 +322,10 @@ class _Loading:
         filled = {name for name, _ in pgtype.fields}
         for own, part in fields.items():
             if part.required and own not in filled and not part.columns & filled:
-                yield Trouble("SK006", f"{told}, which has no field {own!r} for {describe_type(owner)}")
+                yield Misfit("SK006", f"{told}, which has no field {own!r} for {describe_type(owner)}")
 
-    def _inside(self, expected: Expected, name: str, pgtype: PgType, told: str) -> Iterator[Trouble]:
-        yield from self.troubles(expected, pgtype, f"{told}, whose field {name!r} is {pgtype}")
+    def _inside(self, expected: Expected, name: str, pgtype: PgType, told: str) -> Iterator[Misfit]:
+        yield from self.misfits(expected, pgtype, f"{told}, whose field {name!r} is {pgtype}")
 
 
 def _is_mapping(origin: Any) -> bool:

@@ -11,10 +11,11 @@ import json
 import re
 import sys
 from collections import abc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -35,13 +36,15 @@ from psycopg.types.range import Range
 
 from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.paths import annotation_at, members, without_unset
+from sqlkit.checking.types.samples import TEXTS
 from sqlkit.contracts.items import field_names
 from sqlkit.rows.shapes import adapter_of, describe_type
 from sqlkit.values.catalog import JSONS, PgType, base_adapters
+from sqlkit.values.encoders import CopyFormat
 from sqlkit.values.jsontext import Unfit
 from sqlkit.values.parameters import DumpTable
 
-__all__ = ["Send", "sending"]
+__all__ = ["Send", "send_as_copied", "send_as_text", "sending"]
 
 #: How one value is sent as a type: its text, any other value for what needs no look; Unfit and psycopg's errors refuse.
 Send: TypeAlias = Callable[[Any, PgType], Any]
@@ -136,6 +139,20 @@ def send_as_text(value: Any, pgtype: PgType) -> Any:
     return dumped if dumped is None or pgtype.name == "bytea" else dumped.decode()
 
 
+def send_as_copied(types: Sequence[PgType]) -> dict[PgType, Send]:
+    """Return how a value of each column of a copy is sent: in binary where all their types have such a form."""
+    form = CopyFormat.of([0] * len(types), types, _transformer())
+    return {pgtype: _encoded(encode) for pgtype, encode in zip(types, form.encoders, strict=True)}
+
+
+def _encoded(encode: Callable[[Any], Any]) -> Send:
+    def send(value: Any, pgtype: PgType) -> Any:
+        sent = encode(value)
+        return sent if isinstance(sent, str) or pgtype.kind == "e" else None
+
+    return send
+
+
 def sending(annotation: Any, server: ServerType, send: Send = send_as_text) -> list[str]:
     """Return why values of an annotation cannot be sent as a type, a sentence's end for each; nothing where they can.
 
@@ -190,10 +207,15 @@ class _Sending:
 
     def _text(self, part: Any, pgtype: PgType) -> Iterator[str]:
         """Let a text go wherever any text does: it may spell whatever is read from one."""
-        try:
-            self.send("1", pgtype)
-        except (Unfit, psycopg.Error):
+        if not any(map(partial(self._is_sent, pgtype), TEXTS)):
             yield self._cannot(part, pgtype)
+
+    def _is_sent(self, pgtype: PgType, text: str) -> bool:
+        try:
+            self.send(text, pgtype)
+        except (Unfit, psycopg.Error):
+            return False
+        return True
 
     def _named(self, part: Any, values: Any, pgtype: PgType) -> Iterator[str]:
         """Look at each value of an Enum or a Literal, for they are known."""

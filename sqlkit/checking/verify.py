@@ -1,0 +1,137 @@
+"""Contracts against what PostgreSQL says: each thing that does not hold, once, with the variants it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from sqlkit.checking.arguments import Arguments
+from sqlkit.checking.columns import Columns
+from sqlkit.checking.description import Described, Description
+from sqlkit.checking.findings import Finding
+from sqlkit.checking.positions import SqlPlaces, variant_words
+from sqlkit.checking.python_places import PythonPlaces
+from sqlkit.checking.sources import LoadedQuery
+from sqlkit.contracts.contract import Cardinality
+from sqlkit.rows.shapes import describe_type
+from sqlkit.statements import Statement
+
+__all__ = ["verify"]
+
+SINGLE = (Cardinality.ONE, Cardinality.OPTIONAL)
+
+
+def verify(
+    query: LoadedQuery,
+    descriptions: Sequence[Description],
+    sql: SqlPlaces | None = None,
+    python: PythonPlaces | None = None,
+) -> Iterator[Finding]:
+    """Yield what of a query's contract does not hold (SK002 to SK009, SK017, SK021).
+
+    ``descriptions`` are those of all variants of its statement; what PostgreSQL refused or could not be asked is passed
+    over. A finding that is about some variants only says which.
+    """
+    checked = _Query(query, sql or SqlPlaces(), python or PythonPlaces())
+    found: dict[tuple[object, ...], tuple[Finding, list[Description]]] = {}
+    described = [each for each in descriptions if isinstance(each.outcome, Described)]
+    for description in described:
+        for finding in checked.findings(description):
+            key = (finding.code, finding.message, finding.python)
+            variants = found.setdefault(key, (finding, []))[1]
+            if description not in variants:
+                variants.append(description)
+    for finding, variants in found.values():
+        yield replace(finding, variant=_words(variants, described))
+
+
+class _Query:
+    def __init__(self, query: LoadedQuery, sql: SqlPlaces, python: PythonPlaces) -> None:
+        self.query = query
+        self.contract = query.contract
+        self.sql = sql
+        self.python = python
+        self.arguments = Arguments(query, sql, python)
+        self.columns = Columns(query, sql, python)
+
+    def findings(self, description: Description) -> Iterator[Finding]:
+        described = description.outcome
+        assert isinstance(described, Described)  # noqa: S101 - others are sorted out before
+        yield from self.arguments.findings(described)
+        row = self.contract.row
+        if row is None:
+            yield from self._dropped(described)
+        elif not described.columns:
+            reason = f"the statement returns no columns, and {self._returned()} is promised"
+            yield self._finding("SK005", f"{reason}: add returning, or return Affected or None")
+        else:
+            yield from self.columns.findings(description, described, row)
+            yield from self._rows(described)
+
+    def _dropped(self, described: Described) -> Iterator[Finding]:
+        """Look at what a writing statement returns for nobody; a select may be there for what its functions do."""
+        if described.columns and self.query.statement.writes:
+            names = ", ".join(column.name for column in described.columns)
+            reason = f"the statement returns {names}, and -> {self._returned()} drops it"
+            yield self._finding("SK004", f"{reason}: return the rows, or take returning away")
+
+    def _rows(self, described: Described) -> Iterator[Finding]:
+        if self.contract.cardinality in SINGLE and described.single is None and described.unproved is None:
+            row = describe_type(self.contract.row.annotation) if self.contract.row else ""
+            reason = f"{self._returned()} is promised, and nothing proves that one row at most comes"
+            advice = f"select by a unique key, add limit 1, or return list[{row.removesuffix(' | None')}]"
+            yield self._finding("SK009", f"{reason}: {advice}")
+
+    def _returned(self) -> str:
+        returned = self.contract.signature.return_annotation
+        row = self.contract.row
+        if row is None:
+            return "Affected" if self.contract.cardinality is Cardinality.AFFECTED else "None"
+        said = describe_type(row.annotation)
+        if self.contract.cardinality is Cardinality.OPTIONAL and row.shape != "value":
+            return f"{said} | None"
+        if self.contract.cardinality is Cardinality.ALL:
+            return f"list[{said}]"
+        if self.contract.cardinality is Cardinality.STREAM:
+            return str(returned) if isinstance(returned, str) else f"Rows[{said}]"
+        return said
+
+    def _finding(self, code: str, message: str) -> Finding:
+        sql = self.sql.statement(self.query.statement)
+        return Finding(code, message, self.contract.name, sql, self.python.returns(self.contract))
+
+
+# Which variants.
+
+
+def _words(found: Sequence[Description], all_: Sequence[Description]) -> str | None:
+    """Say of which variants something is true; None where it is all of them."""
+    if len(found) == len(all_):
+        return None
+    first = found[0]
+    for words, is_so in _conditions(first.statement, found):
+        if [each for each in all_ if is_so(each)] == list(found):
+            return words
+    return variant_words(first.statement, first.given, first.chosen)
+
+
+def _conditions(
+    statement: Statement, found: Sequence[Description]
+) -> Iterator[tuple[str, Callable[[Description], bool]]]:
+    """Yield single conditions on variants, in words, that the first of some fulfils."""
+    first = found[0]
+    for bit, region in enumerate(statement.regions):
+        names = " and ".join(dict.fromkeys(str(reference) for reference in region.references))
+        given = first.given >> bit & 1
+        yield ("with " if given else "without ") + names, _given(bit, given)
+    for index, key in enumerate(statement.choices):
+        label = (first.chosen or statement.standing)[index]
+        yield f"{key}: {label}", _chosen(index, label)
+
+
+def _given(bit: int, given: int) -> Callable[[Description], bool]:
+    return lambda each: each.given >> bit & 1 == given
+
+
+def _chosen(index: int, label: str) -> Callable[[Description], bool]:
+    return lambda each: (each.chosen or each.statement.standing)[index] == label
