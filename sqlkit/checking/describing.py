@@ -24,7 +24,6 @@ from sqlkit.checking.description import Description, Refused, Undescribed
 from sqlkit.checking.reading import Reader, Shape
 from sqlkit.checking.schema import Schema
 from sqlkit.checking.servertypes import ServerTypes
-from sqlkit.lexer import Kind, tokenize
 from sqlkit.statements import Statement
 
 __all__ = ["describe"]
@@ -37,6 +36,8 @@ UNABLE = frozenset({"08", "53", "54", "55", "57", "58", "F0", "XX"})
 
 #: What CREATE FUNCTION ... BEGIN ATOMIC takes as its body.
 WRAPPED = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
+
+FIRST_WORD = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
 
 READ_TREES = b"select p.proname, p.prosqlbody from pg_catalog.pg_proc as p where p.pronamespace = pg_my_temp_schema()"
 
@@ -239,8 +240,9 @@ def _wrapped(pgconn: PGconn, items: list[_Item], commands: list[bytes]) -> PQGen
 def _unwrappable(statement: Statement, text: str) -> str:
     if statement.copy is not None:
         return "copy has no tree"
-    first = next((text[token.start : token.end].lower() for token in tokenize(text) if token.kind is Kind.WORD), "")
-    return "" if first in WRAPPED else f"{first} has no tree"
+    match = FIRST_WORD.match(text)
+    first = match[1].lower() if match else ""
+    return "" if first in WRAPPED or not match else f"{first} has no tree"
 
 
 def _returns(item: _Item) -> str:

@@ -68,7 +68,7 @@ class _Shapes:
 
     def _call(self, node: Node, scope: Scope) -> JsonShape | None:
         function = scope.schema.function(node.number("funcid"))
-        if function is None or not function.builtin or node["funcvariadic"] == "true":
+        if function is None or not function.builtin or node.get("funcvariadic") == "true":
             return None
         arguments = node.nodes("args")
         if function.name in OBJECTS:

@@ -20,6 +20,8 @@ def targets(query: Node, schema: Schema) -> dict[int, str]:
     A parameter inside a strict expression that is written counts too: NULL makes the whole NULL.
     """
     try:
+        if query["commandType"] not in (INSERT, UPDATE) and not query["cteList"]:
+            return {}
         uses = Counter(node.number("paramid") for node in walk(query) if _is_parameter(node))
         written: dict[int, str] = {}
         counts: Counter[int] = Counter()

@@ -13,10 +13,25 @@ from typing import Any
 
 __all__ = ["Node", "TreeError", "parse_tree", "walk"]
 
-WORD = re.compile(r"\{\w*|[()}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
+#: A word, or a node that holds none but plain words, which most do.
+WORD = re.compile(r"\{\w+(?: :\w+ [^\s(){}\[\]\\\":]+)*\}|\{\w*|[()}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
 
 #: What no reader wants: the rights of an entry and the names of its columns, which are long.
 UNREAD = re.compile(r" :(?:rteperminfos \((?:\{[^{}\\]*\} ?)*\)|eref \{[^{}\\]*\})")
+
+#: What no reader wants either and stands at every column and call: to cut it here costs less than to read it.
+COMMON = (
+    " :location -1",
+    " :varnullingrels (b)",
+    " :vartypmod -1",
+    " :varcollid 0",
+    " :varcollid 100",
+    " :varreturningtype 0",
+    " :opretset false",
+    " :opcollid 0",
+    " :inputcollid 0",
+    " :resorigtbl 0 :resorigcol 0",
+)
 
 #: What 14 and 15 call nodes that have another name since 16.
 RENAMED = {
@@ -84,10 +99,15 @@ def _parse(text: str) -> Any:
     around: list[tuple[Any, bool]] = []
     here: Any = top  # the list or node that is open
     in_list, key = True, ""
-    for word in WORD.findall(UNREAD.sub("", text)):
+    for word in WORD.findall(_cut(text)):
         first = word[0]
         if first == ":" and not in_list:
             key = word[1:]
+        elif first == "{" and word[-1] == "}":
+            if in_list:
+                here.append(_leaf(word))
+            else:
+                here[key] = _leaf(word)
         elif first == "{" or first == "(" or first == "[":
             opened: Any = Node(RENAMED.get(word[1:], word[1:])) if first == "{" else []
             if in_list:
@@ -112,6 +132,23 @@ def _parse(text: str) -> Any:
     if around or len(top) != 1:
         raise TreeError("the tree ends in its middle")
     return top[0]
+
+
+def _cut(text: str) -> str:
+    text = UNREAD.sub("", text)
+    for phrase in COMMON:
+        text = text.replace(phrase, "")
+    return text
+
+
+def _leaf(word: str) -> Node:
+    """Read a node without nodes or lists inside."""
+    tag, *parts = word[1:-1].split(" ")
+    node = Node(RENAMED.get(tag, tag))
+    node.update(zip([key[1:] for key in parts[::2]], parts[1::2], strict=True))
+    if "<>" in word:
+        node.update({key: None for key, value in node.items() if value == "<>"})
+    return node
 
 
 #: What begins a list of numbers: a bitmap set, integers, OIDs, transaction ids.
