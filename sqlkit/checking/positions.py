@@ -13,7 +13,7 @@ from sqlkit.lexer import BLANK, Kind, Token, tokenize
 from sqlkit.sqlfile.sqltext import LINE_END, SqlText, python_name, read_text
 from sqlkit.statements import Reference, Statement
 
-__all__ = ["SqlPlaces", "variant_words"]
+__all__ = ["SqlPlaces", "common_words", "variant_words"]
 
 
 class SqlPlaces:
@@ -26,7 +26,13 @@ class SqlPlaces:
 
     def header(self, statement: Statement) -> Place:
         """Return the place of a statement's ``-- name:`` line."""
-        return Place(statement.path, statement.line, 1, len(_line(statement.path, statement.line)) + 1)
+        return self.line(statement.path, statement.line)
+
+    def line(self, path: Path, line: int) -> Place:
+        """Return the place of a whole line, from its first character that is no blank."""
+        text = _line(path, line)
+        column = len(text) - len(text.lstrip()) + 1
+        return Place(path, line, column, max(len(text.rstrip()), column) + 1)
 
     def directive(self, statement: Statement, key: str) -> Place:
         """Return the place of a directive, of the header where it has none of this key."""
@@ -91,16 +97,38 @@ class SqlPlaces:
 
 def variant_words(statement: Statement, given: int, chosen: tuple[str, ...] = ()) -> str | None:
     """Say in words which variant is meant: ``with genre, without tempo, order: newest``; None where there is one."""
-    labels = dict(zip(statement.choices, chosen or statement.standing, strict=True))
-    with_: list[str] = []
-    without: list[str] = []
+    return _spelt(_traits(statement, given, chosen))
+
+
+def common_words(statement: Statement, variants: Sequence[tuple[int, tuple[str, ...]]]) -> str | None:
+    """Say what some variants have in common and no other has, else which the first of them is; None for all."""
+    every = {each: _traits(statement, *each) for each in statement.variants()}
+    if set(every) <= set(variants):
+        return None
+    first = _traits(statement, *variants[0])
+    common = [trait for trait in first if all(trait in _traits(statement, *each) for each in variants)]
+    telling = [each for each, traits in every.items() if set(common) <= set(traits)]
+    return _spelt(common if common and set(telling) <= set(variants) else first)
+
+
+def _traits(statement: Statement, given: int, chosen: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return what tells a variant from the others, in order: (with, genre), (without, tempo), (order, newest)."""
+    names: dict[str, bool] = {}
     for bit, references in enumerate(statement.needs(chosen)):
-        names = [str(reference) for reference in references]
-        (with_ if given >> bit & 1 else without).extend(names)
-    without = [name for name in dict.fromkeys(without) if name not in with_]
-    words = [f"with {_listed(list(dict.fromkeys(with_)))}"] if with_ else []
-    words += [f"without {_listed(without)}"] if without else []
-    return ", ".join(words + [f"{key}: {label}" for key, label in labels.items()]) or None
+        for reference in references:
+            names[str(reference)] = names.get(str(reference), False) or bool(given >> bit & 1)
+    traits = [("with", name) for name, stands in names.items() if stands]
+    traits += [("without", name) for name, stands in names.items() if not stands]
+    return traits + list(zip(statement.choices, chosen or statement.standing, strict=True))
+
+
+def _spelt(traits: Sequence[tuple[str, str]]) -> str | None:
+    words = []
+    for word in ("with", "without"):
+        if names := [name for kind, name in traits if kind == word]:
+            words.append(f"{word} {_listed(names)}")
+    words += [f"{key}: {label}" for key, label in traits if key not in ("with", "without")]
+    return ", ".join(words) or None
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -109,13 +137,16 @@ def _listed(names: Sequence[str]) -> str:
 
 def _parameters(text: str) -> Iterator[tuple[int, int]]:
     """Yield the bounds of all parameters in order, those in commented-out choice lines too."""
+    return ((token.start, token.end) for token in _tokens(text) if token.kind is Kind.PARAMETER)
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    """Yield a statement's tokens, those of its commented-out choice lines instead of the comment."""
     for token in tokenize(text):
-        if token.kind is Kind.PARAMETER:
-            yield token.start, token.end
-        elif token.kind is Kind.LINE_COMMENT and "--|" in text[token.start + 2 : token.end]:
-            for inner in tokenize(text, token.start + 2, token.end):
-                if inner.kind is Kind.PARAMETER:
-                    yield inner.start, inner.end
+        if token.kind is Kind.LINE_COMMENT and "--|" in text[token.start + 2 : token.end]:
+            yield from tokenize(text, token.start + 2, token.end)
+        else:
+            yield token
 
 
 def _item(items: Sequence[Item] | None, index: int, name: str) -> Item | None:
@@ -134,7 +165,7 @@ def _first(text: str) -> Token | None:
 
 
 def _end_of_token(text: str, start: int) -> int:
-    return next((token.end for token in tokenize(text) if token.start <= start < token.end), start + 1)
+    return next((token.end for token in _tokens(text) if token.start <= start < token.end), start + 1)
 
 
 @lru_cache(maxsize=64)

@@ -22,8 +22,11 @@ class PythonPlaces:
 
     def method(self, contract: Contract) -> Place:
         """Return the place of a method's name."""
-        path, line = _origin(contract)
-        node = _function(path, line, contract.name)
+        return self.function(*_origin(contract), contract.name)
+
+    def function(self, path: Path, line: int, name: str) -> Place:
+        """Return the place of the name of the function that begins at a line."""
+        node = _function(path, line, name)
         if node is None:
             return Place(path, line, 1)
         text = _source(path).lines[node.lineno - 1]

@@ -12,11 +12,13 @@ from typing import Any
 import psycopg
 
 from sqlkit.checking.calls import called_names
+from sqlkit.checking.describing import describe
 from sqlkit.checking.description import Described, Description, Refused, Undescribed
 from sqlkit.checking.directives import check_directives, without_allowed
 from sqlkit.checking.findings import Finding, Place, Severity, Trouble
-from sqlkit.checking.positions import SqlPlaces, variant_words
+from sqlkit.checking.positions import SqlPlaces, common_words
 from sqlkit.checking.project import Project
+from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import ProjectFacts, read_sources
 from sqlkit.checking.workbench import Bench, CannotCheck, Workbench, said_by
 from sqlkit.statements import Statement
@@ -37,8 +39,7 @@ def _part(module: str, name: str) -> Any:
         return lambda *_: iter(())
 
 
-describe, lint, check_plans, verify = (
-    _part("describing", "describe"),
+lint, check_plans, verify = (
     _part("lints", "lint"),
     _part("plans", "check_plans"),
     _part("verify", "verify"),
@@ -141,7 +142,7 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
         sources.queries,
         sources.statements,
         called=called_names(project.root, project.modules) if options.looks_for("SK011", project) else None,
-        declares=bool(project.modules),
+        declares=bool(project.modules) and sources.complete,
     )
     findings: list[Finding] = list(sources.findings)
     if sources.statements:
@@ -157,8 +158,8 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
         except CannotCheck as reason:
             reasons.append(str(reason))
         except psycopg.Error as error:
-            reasons.append(f"the database went away: {said_by(error)}")
-    findings += _findings(facts)
+            reasons.append(f"the database did not answer: {said_by(error)}")
+    findings = [_completed(finding, facts) for finding in [*findings, *_findings(facts)]]
     shown = [finding for finding in without_allowed(findings, facts.statements) if options.shows(finding, project)]
     troubles = tuple(Trouble(reason, project.name) for reason in reasons)
     return Report(tuple(_sorted(shown)), troubles, _count(facts))
@@ -172,6 +173,23 @@ def _findings(facts: ProjectFacts) -> Iterator[Finding]:
     for query in facts.queries:
         if descriptions := facts.descriptions.get(query.statement):
             yield from verify(query, descriptions)
+
+
+def _completed(finding: Finding, facts: ProjectFacts) -> Finding:
+    """Return a finding about a declared statement with both of its places."""
+    if finding.sql is not None and finding.python is not None:
+        return finding
+    name = finding.query.rpartition(".")[2]
+    for query in facts.queries:
+        statement = query.statement
+        if statement.name != name or (finding.sql and finding.sql.path.resolve() != statement.path.resolve()):
+            continue
+        method = PythonPlaces().method(query.contract)
+        if finding.python is None:
+            return replace(finding, python=method)
+        if finding.python.path == method.path:
+            return replace(finding, sql=SqlPlaces().statement(statement))
+    return finding
 
 
 def _described(bench: Bench, statements: Sequence[Statement]) -> tuple[dict[Statement, list[Description]], list[str]]:
@@ -210,7 +228,7 @@ def _refusals(descriptions: Sequence[Description]) -> Iterator[Finding]:
             refused.setdefault((f"PostgreSQL refuses it: {outcome.message}{hint}", place), []).append(description)
     for (message, place), variants in refused.items():
         first = variants[0]
-        words = variant_words(first.statement, first.given, first.chosen) if len(variants) < len(descriptions) else None
+        words = common_words(first.statement, [(each.given, each.chosen) for each in variants])
         yield Finding("SK001", message, first.statement.name, sql=place, variant=words)
 
 
@@ -219,7 +237,7 @@ def _sorted(findings: Iterable[Finding]) -> list[Finding]:
 
     def key(finding: Finding) -> tuple[Place, str, str]:
         place = finding.sql or finding.python or Place(Path(), 0, 0)
-        return replace(place, end=place.end or 0), finding.code, finding.message
+        return replace(place, path=place.path.absolute(), end=place.end or 0), finding.code, finding.message
 
     return sorted(dict.fromkeys(findings), key=key)
 

@@ -65,12 +65,16 @@ class ProjectFacts:
 
 @dataclass(slots=True)
 class Sources:
-    """What was read: queries, statements, what is wrong with some, and what could not be read at all, in words."""
+    """What was read: queries, statements, what is wrong with some, and what could not be read at all, in words.
+
+    ``complete`` tells whether every module was imported, so that what nothing declares is really undeclared.
+    """
 
     queries: list[LoadedQuery] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     obstacles: list[str] = field(default_factory=list)
+    complete: bool = True
 
 
 @contextlib.contextmanager
@@ -166,6 +170,7 @@ def _import(name: str, root: Path, sources: Sources) -> ModuleType | None:
         sources.findings.append(contract_finding(error, _last_place(error, root)))
     except BaseException as error:  # SystemExit too: a script that runs as it is imported
         sources.obstacles.append(_obstacle(name, error, root))
+    sources.complete = False
     return None
 
 
@@ -183,25 +188,37 @@ def _obstacle(name: str, error: BaseException, root: Path) -> str:
 
 def _last_place(error: BaseException, root: Path) -> Place | None:
     """Return the last line of the project's own that an error passed, else the last that is not of this package."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    package = Path(__file__).parent.parent
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and not _is_machinery(frame.filename)
+    ]
     own = [
         frame for frame in frames if Path(frame.filename).is_relative_to(root) and "site-packages" not in frame.filename
     ]
-    foreign = [
-        frame
-        for frame in frames
-        if not Path(frame.filename).is_relative_to(package) and "importlib" not in frame.filename
-    ]
-    for frame in reversed([frame for frame in own if not _is_machinery(frame.filename, package)] or foreign):
-        return Place(Path(frame.filename), frame.lineno or 1, 1)
+    for frame in reversed(own or frames):
+        return _frame_place(frame)
     return None
 
 
-def _is_machinery(filename: str, package: Path) -> bool:
-    """Tell whether a file is sqlkit's own, which is no place to look for a mistake; its apps are projects like any."""
-    path = Path(filename)
-    return path.is_relative_to(package) and not path.is_relative_to(package / "apps")
+def _frame_place(frame: traceback.FrameSummary) -> Place:
+    """Return what a frame was executing: the call of ``load``, as far as it stands in its first line."""
+    line = frame.lineno or 1
+    if frame.colno is None:
+        return Place(Path(frame.filename), line, 1)
+    end = frame.end_colno + 1 if frame.end_colno is not None and frame.end_lineno == line else None
+    return Place(Path(frame.filename), line, frame.colno + 1, end)
+
+
+def _is_machinery(filename: str) -> bool:
+    """Tell whether a file is sqlkit's own or importlib's, which is no place to look for a mistake.
+
+    The apps are projects like any other.
+    """
+    path, package = Path(filename), Path(__file__).parent.parent
+    return path.parent.name == "importlib" or (
+        path.is_relative_to(package) and not path.is_relative_to(package / "apps")
+    )
 
 
 def _files(folder: Path, sources: Sources) -> list[Path]:

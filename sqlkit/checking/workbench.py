@@ -31,7 +31,7 @@ select
     pg_catalog.pg_is_in_recovery(),
     pg_catalog.current_setting('transaction_read_only') = 'on',
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMP'),
-    pg_catalog.array(select extname::text from pg_catalog.pg_extension)
+    array(select extname::text from pg_catalog.pg_extension)
 """
 
 Progress = Callable[[str], None]
@@ -92,7 +92,10 @@ class Workbench:
 
         try:
             conn = psycopg.connect(
-                database_url(dsn, schema=project.schema), application_name=APPLICATION, prepare_threshold=None
+                database_url(dsn, schema=project.schema),
+                autocommit=True,
+                application_name=APPLICATION,
+                prepare_threshold=None,
             )
         except (psycopg.Error, MigrationError) as error:
             raise CannotCheck(said_by(error)) from None

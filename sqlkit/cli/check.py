@@ -91,7 +91,7 @@ def check_command(
     ] = None,
     ignore: Annotated[
         CodesOption,
-        typer.Option("--ignore", metavar="CODES", autocompletion=_codes_like, help="Not these: SK012,SK013."),
+        typer.Option("--ignore", metavar="CODES", autocompletion=_codes_like, help="All but these: SK012,SK013."),
     ] = None,
     plans: Annotated[
         bool, typer.Option("--plans", help="Look at plans, too, and compare them with the snapshot; needs --dsn.")
@@ -100,8 +100,8 @@ def check_command(
 ) -> None:
     """Prove every statement, in every variant, against the migrated schema, and compare it with its Protocol.
 
-    Configured by the table tool.sqlkit of pyproject.toml, or by arguments. Without --dsn a PostgreSQL is started, migrated and
-    thrown away. Ends with 0 when all is well, 1 for errors and warnings, 2 when something could not be checked.
+    Configured by the table tool.sqlkit of pyproject.toml, or by arguments. Without --dsn a PostgreSQL is started,
+    migrated and thrown away. Ends with 0 when all is well, 1 for errors and warnings, 2 when something could not be checked.
     """
     projects = _projects(modules or [], config, name)
     given = {"schema": schema, "migrations": _absolute(migrations), "sql": tuple(map(Path.absolute, sql or []))}

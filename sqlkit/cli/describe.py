@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from sqlkit.checking.describing import describe
 from sqlkit.checking.project import Project, read_projects
 from sqlkit.checking.report.descriptions import StatementSummary, summarise
-from sqlkit.checking.run import describe
 from sqlkit.checking.workbench import CannotCheck, Workbench
 from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, told
 from sqlkit.cli.output import answers, say

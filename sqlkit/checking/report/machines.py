@@ -67,7 +67,7 @@ def _annotation(finding: Finding) -> str:
     if place is not None:
         properties = {"file": shown_path(place.path), "line": place.line, "col": place.column}
         properties |= {"endColumn": place.end} if place.end else {}
-    text = f"{finding.query}: {finding.message}"
+    text = f"{finding.query}: {finding.message}" if finding.query else finding.message
     for name, said in (("reason", finding.reason), ("variant", finding.variant)):
         text += f"\n{name}: {said}" if said else ""
     if finding.sql and finding.python:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -49,7 +50,7 @@ def _finding(finding: Finding, files: FileLines) -> Iterator[Line]:
     style = STYLES[finding.severity]
     first, second = (finding.sql, finding.python) if finding.sql else (finding.python, None)
     heading = [Span(f"{finding.severity.value} {finding.code}", style), Span(f": {finding.message}")]
-    query = Span(f"{finding.query}: ", "bold")
+    query = Span(f"{finding.query}: " if finding.query else "", "bold")
     if first is None:
         yield [query, *heading]
         return
@@ -70,9 +71,16 @@ def _excerpt(place: Place, files: FileLines, width: int, style: str) -> Iterator
     if text is None or not text.strip():
         return
     yield [Span(f"{place.line:>{width}} | ", FAINT), Span(text.rstrip())]
-    before = "".join("\t" if character == "\t" else " " for character in text[: place.column - 1])
+    before = "".join(map(_blank, text[: place.column - 1]))
     length = min(place.end or place.column + 1, len(text) + 1) - place.column
     yield [Span(f"{'':{width}} | ", FAINT), Span(before), Span("^" * max(length, 1), style)]
+
+
+def _blank(character: str) -> str:
+    """Return what is as wide as a character and shows nothing."""
+    if character == "\t":
+        return character
+    return "  " if unicodedata.east_asian_width(character) in "WF" else " "
 
 
 def _total(report: Report) -> str:
