@@ -155,8 +155,9 @@ def same(written: Any, expression: Any, entry: int, level: Level) -> bool:
         if written.tag == "VAR":
             column = Column(entry, written.number("varattno"))
             return expression.get("vartype") == written["vartype"] and level.resolve(expression) == column
+        told = (written.keys() | expression.keys()) - UNTOLD
         return written.tag == expression.tag and all(
-            same(value, expression.get(name), entry, level) for name, value in written.items() if name not in UNTOLD
+            same(written.get(name), expression.get(name), entry, level) for name in told
         )
     if isinstance(written, list):
         pairs = isinstance(expression, list) and len(written) == len(expression)

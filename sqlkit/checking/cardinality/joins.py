@@ -124,7 +124,7 @@ class World:
         if not families or len(condition.nodes("args")) != 2:
             return None
         left, right = condition.nodes("args")
-        return left, right, families, self.facts.lenience(condition.number("inputcollid"))
+        return left, right, families, self.facts.lenience(int(condition.get("inputcollid", "0")))
 
     def _carry(self, one: Node, other: Node, families: frozenset[int], collation: int) -> bool:
         """Bind what stands on one side of an equality by what is known of the other."""
