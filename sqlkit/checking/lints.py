@@ -64,7 +64,7 @@ def _undeclared(facts: ProjectFacts, places: SqlPlaces) -> Iterator[Finding]:
 def _uncalled(
     queries: Sequence[LoadedQuery], called: frozenset[str], sql: SqlPlaces, python: PythonPlaces
 ) -> Iterator[Finding]:
-    for query in _distinct(queries):
+    for query in {id(query.statement): query for query in reversed(queries)}.values():
         if query.contract.name not in called:
             yield Finding(
                 "SK011",
@@ -143,7 +143,8 @@ def _disagreeing(queries: Sequence[LoadedQuery], sql: SqlPlaces, python: PythonP
 
 def _differences(one: Contract, other: Contract) -> Iterator[tuple[str, str]]:
     """Yield the parameter (``return`` for the answer, empty for all) and what is different about it."""
-    there = _name(other)
+    twins = one.interface.__name__ == other.interface.__name__
+    there = f"{other.interface.__module__}.{_name(other)}" if twins else _name(other)
     for name in sorted(one.parameters.keys() - other.parameters.keys()):
         yield name, f"{there} has no parameter {name}"
     for name in sorted(other.parameters.keys() - one.parameters.keys()):
