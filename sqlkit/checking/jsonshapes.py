@@ -84,7 +84,7 @@ class _Shapes:
         for key, value in zip(arguments[::2], arguments[1::2], strict=True):
             if key.tag != "CONST" or key["consttype"] not in ("25", "705") or key["constisnull"] == "true":
                 return None
-            keys[_text(key["constvalue"])] = not self._prover.never_null(value, scope)
+            keys[_text(key)] = not self._prover.never_null(value, scope)
         return JsonShape("object", keys)
 
     def _row(self, node: Node, scope: Scope) -> JsonShape | None:
@@ -108,6 +108,7 @@ class _Shapes:
         )
 
 
-def _text(value: bytes) -> str:
-    """Return the text of a constant: a varlena with four bytes of length."""
-    return value[4:].decode()
+def _text(constant: Node) -> str:
+    """Return the text of a constant: a C string where its type is open, else a varlena with four bytes of length."""
+    value: bytes = constant["constvalue"]
+    return (value.rstrip(b"\0") if constant["consttype"] == "705" else value[4:]).decode()
