@@ -101,7 +101,8 @@ def check_command(
     """Prove every statement, in every variant, against the migrated schema, and compare it with its Protocol.
 
     Configured by the table tool.sqlkit of pyproject.toml, or by arguments. Without --dsn a PostgreSQL is started,
-    migrated and thrown away. Ends with 0 when all is well, 1 for errors and warnings, 2 when something could not be checked.
+    migrated and thrown away. Ends with 0 when all is well, 1 for errors and warnings, 2 when something could not be
+    checked.
     """
     projects = _projects(modules or [], config, name)
     given = {"schema": schema, "migrations": _absolute(migrations), "sql": tuple(map(Path.absolute, sql or []))}

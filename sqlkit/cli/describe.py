@@ -21,7 +21,7 @@ from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
 from sqlkit.statements import Statement, read_statements
 
-__all__ = ["describe_command"]
+__all__ = ["chosen_statements", "describe_command", "project_of"]
 
 
 def describe_command(
@@ -39,8 +39,8 @@ def describe_command(
     The schema is that of --dsn, else that of the migrations of the project in pyproject.toml, or of --migrations. Ends
     with 1 where PostgreSQL refuses a statement, with 2 where one could not be described.
     """
-    statements = _chosen(read_statements(file), file, name)
-    project = _project(file, config, project_name, alone=dsn is not None or migrations is not None)
+    statements = chosen_statements(read_statements(file), file, name)
+    project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
     project = project.replaced(schema=schema, migrations=migrations.absolute() if migrations else None)
     if dsn is None and project.migrations is None:
         say("no migrations: describing against an empty database (--migrations DIR or --dsn name another)")
@@ -54,7 +54,8 @@ def describe_command(
     raise typer.Exit(max([2 if limits else 0, *(summary.status() for summary in summaries)]))
 
 
-def _chosen(statements: Sequence[Statement], file: Path, name: str | None) -> list[Statement]:
+def chosen_statements(statements: Sequence[Statement], file: Path, name: str | None) -> list[Statement]:
+    """Return the statement of a name, all without one; ConfigurationError for a name that a file lacks."""
     chosen = [statement for statement in statements if name in (None, statement.name)]
     if not chosen:
         names = [statement.name for statement in statements]
@@ -64,7 +65,7 @@ def _chosen(statements: Sequence[Statement], file: Path, name: str | None) -> li
     return chosen
 
 
-def _project(file: Path, config: Path | None, name: str | None, *, alone: bool) -> Project:
+def project_of(file: Path, config: Path | None, name: str | None, *, alone: bool) -> Project:
     """Return the project that a file belongs to: the one that is named, the one whose folder it is in, the only one."""
     projects = read_projects(config)
     if name is not None:
