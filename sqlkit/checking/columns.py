@@ -64,9 +64,9 @@ class _Variant:
 
     def _types(self, filled: Filled) -> Iterator[Finding]:
         column = self.described.columns[filled.column]
-        misfits = loading(filled.expected, column.type, getattr(column, "values", None))
+        misfits = loading(filled.expected, column.type, column.values, in_table=column.source is not None)
         if column.json is not None:
-            misfits += document_misfits(filled.expected, column.json, f"is a {column.type.name}")
+            misfits = [*misfits, *document_misfits(filled.expected, column.json, f"is a {column.type.name}")]
         for misfit in misfits:
             if misfit.code != "SK007" or self.described.unproved is None:
                 yield self._of(filled, misfit.code, f"column {column.name!r} {misfit.told}")
@@ -91,7 +91,7 @@ class _Variant:
         group = filled.group
         while group is not None:
             if group.optional:
-                return _nullable_in_row(column)
+                return column.nullable_in_row
             group = group.above
         return column.nullable
 
@@ -117,7 +117,7 @@ class _Variant:
         for group in self.match.groups:
             columns = self._columns(group)
             if not group.optional and columns and all(column.nullable for column in columns):
-                padded = any(not _nullable_in_row(column) for column in columns)
+                padded = any(not column.nullable_in_row for column in columns)
                 takes_all = all(part.expected.takes_none for part in self.match.filled if part.group is group)
                 if padded or takes_all:
                     yield group
@@ -135,7 +135,7 @@ class _Variant:
                 told = f"all columns of {group.path!r} can be NULL ({reason.partition(': ')[2] or reason})"
                 advice = f"make the field {group.name!r} of {owner} {kind} | None"
                 yield self._finding("SK007", f"{told}, and {kind} takes no None: {advice}", first, place, reason)
-            elif group.optional and all(_nullable_in_row(column) for column in columns):
+            elif group.optional and all(column.nullable_in_row for column in columns):
                 told = f"{group.path!r} has no column that is never NULL while its row is there"
                 advice = f"select one (its key), or a row of NULLs reads as no {kind}"
                 yield self._finding("SK017", f"{told}: {advice}", first, place)
@@ -168,8 +168,3 @@ class _Variant:
             sql = self.of.sql.column(query.statement, column, name, described.given, described.chosen)
         python = python or self.of.python.returns(query.contract)
         return Finding(code, message, query.contract.name, sql, python, reason=reason)
-
-
-def _nullable_in_row(column: DescribedColumn) -> bool:
-    """Tell whether a column can be NULL although the row that an outer join would pad is there."""
-    return bool(getattr(column, "nullable_in_row", column.nullable))

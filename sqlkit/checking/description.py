@@ -73,7 +73,8 @@ class DescribedColumn:
     ``nullable: right side of the left join at line 4``. ``depends`` are the numbers of the parameters that make it
     never NULL when none of them is, where that is what it hangs on. ``nullable_in_row`` tells whether it can be NULL
     even where the row of an outer join's nullable side is there. ``source`` names the table's column that it is taken
-    from unchanged (``users.user_id``), None where it is an expression.
+    from unchanged (``users.user_id``), None where it is an expression; ``values`` are those that a CHECK leaves to it
+    there (to an array's elements), None for any.
     """
 
     name: str
@@ -84,6 +85,7 @@ class DescribedColumn:
     json: JsonShape | None = None
     depends: frozenset[int] = frozenset()
     nullable_in_row: bool = True
+    values: tuple[str | int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

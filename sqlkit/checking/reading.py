@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from psycopg.pq.abc import PGresult
 
 from sqlkit.checking.cardinality import always, single
+from sqlkit.checking.checkedvalues import checked_values
 from sqlkit.checking.description import Described, DescribedColumn, DescribedParameter, JsonShape
 from sqlkit.checking.jsonshapes import json_shape
 from sqlkit.checking.locating import JoinLines
@@ -131,6 +132,7 @@ class Reader:
             json,
             verdict.needs or frozenset(),
             nullable_in_row,
+            checked_values(self._schema, relation, column) if relation is not None else None,
         )
 
 

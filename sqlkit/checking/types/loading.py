@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -46,6 +47,8 @@ NATURAL = {
     "cidr": "IPv4Network | IPv6Network",
 }
 
+INTEGERS = frozenset({"int2", "int4", "int8"})
+
 #: What a column of its own type holds better than a text does. Other types of texts (a URL, a path) have none.
 TYPED = frozenset({int, float, Decimal, bool, date, datetime, time, timedelta, UUID})
 
@@ -74,6 +77,7 @@ class Expected:
 
     def __init__(self, annotation: Any, schema: Any = None, config: Any = None) -> None:
         self.annotation = annotation
+        self.misfits: dict[tuple[object, ...], list[Misfit]] = {}
         self._schema = schema
         self._config = config
 
@@ -87,7 +91,14 @@ class Expected:
 
     @classmethod
     def of_field(cls, owner: Any, name: str, part: RowField) -> Expected:
-        """Return what a field of a class takes, with the class's configuration."""
+        """Return what a field of a class takes, with the class's configuration; made once for each."""
+        try:
+            return _known_field(owner, name) or _remember(owner, name, cls._of_field(owner, name, part))
+        except TypeError:  # an annotation that cannot be hashed
+            return cls._of_field(owner, name, part)
+
+    @classmethod
+    def _of_field(cls, owner: Any, name: str, part: RowField) -> Expected:
         try:
             schema = adapter_of(owner).core_schema
         except TypeError:
@@ -149,6 +160,22 @@ class Expected:
         return without_none(self.annotation)[0]
 
 
+#: What the fields of classes take, the latest ones.
+_fields: OrderedDict[tuple[Any, str], Expected] = OrderedDict()
+FIELDS_MAX = 4096
+
+
+def _known_field(owner: Any, name: str) -> Expected | None:
+    return _fields.get((owner, name))
+
+
+def _remember(owner: Any, name: str, expected: Expected) -> Expected:
+    _fields[owner, name] = expected
+    if len(_fields) > FIELDS_MAX:
+        _fields.popitem(last=False)
+    return expected
+
+
 def _behind_validators(schema: Any) -> Any:
     """Return a class's schema without the validators behind it; None where one stands in front of it."""
     definitions = None
@@ -183,23 +210,36 @@ def natural(pgtype: PgType) -> str:
     return NATURAL.get(pgtype.name, "str") if pgtype.kind == "b" else "str"
 
 
-def loading(expected: Expected, server: ServerType, values: tuple[str, ...] | None = None) -> list[Misfit]:
+def loading(
+    expected: Expected,
+    server: ServerType,
+    values: tuple[str | int, ...] | None = None,
+    *,
+    in_table: bool = True,
+) -> list[Misfit]:
     """Return what is wrong with a column of a type for what is expected, NULL apart; nothing where all values load.
 
-    ``values`` are those that a CHECK leaves to a text column, None where there is no such CHECK.
+    ``values`` are those that a CHECK leaves to a text or an integer, None where there is no such CHECK; ``in_table``
+    says that it could have one.
     """
-    return list(_Loading(server, values).misfits(expected, server.structure, f"is {server.name}"))
+    key = (server, values, in_table)
+    found = expected.misfits.get(key)
+    if found is None:
+        said = _Loading(server, values, in_table).misfits(expected, server.structure, f"is {server.name}")
+        found = expected.misfits[key] = list(said)
+    return found
 
 
 def share_of(expected: Expected, server: ServerType) -> Share:
     """Tell how many of a type's values load, composites and documents apart."""
-    return _Loading(server, None).share(expected, server.structure)[0]
+    return _Loading(server).share(expected, server.structure)[0]
 
 
 class _Loading:
-    def __init__(self, server: ServerType, values: tuple[str, ...] | None) -> None:
+    def __init__(self, server: ServerType, values: tuple[str | int, ...] | None = None, in_table: bool = True) -> None:
         self.labels = server.labels
         self.values = values
+        self.in_table = in_table
 
     def misfits(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
         if pgtype.kind == "b" and pgtype.name in JSONS:
@@ -235,7 +275,7 @@ class _Loading:
             return
         if pgtype.kind == "e":
             found: list[Any] | None = list(self.labels)
-        elif self.values is not None and is_text(pgtype):
+        elif self.values is not None and (is_text(pgtype) or pgtype.name in INTEGERS):
             found = list(self.values)
         else:
             found = samples_of(pgtype, self.labels, expected.named_values)
@@ -255,14 +295,20 @@ class _Loading:
         element = pgtype
         while element.kind == "a" and element.element:
             element = element.element
-        if element.kind == "e" or (self.values is not None and is_text(element)):
+        if element.kind == "e" or self.values is not None:
             spelled = ", ".join(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
             kind = "labels" if element.kind == "e" else "checked values"
             yield Misfit("SK006", f"{told}, whose {kind} {spelled} {expected} does not take: add them to it")
+        elif expected.named_values and element.name in INTEGERS:
+            if self.in_table:
+                told = f"{told}, and any number can stand in it that {expected} does not take"
+                yield Misfit("SK021", f"{told}: limit it by a check")
         elif not is_text(element):
             advice = self._advice(expected, pgtype)
             yield Misfit("SK021", f"{told}, and not every value of it loads into {expected}: {advice}")
         elif expected.named_values:
+            if not self.in_table:
+                return
             yield Misfit(
                 "SK021",
                 f"{told}, and any text can stand in it that {expected} does not take: make the column an enum, or "
