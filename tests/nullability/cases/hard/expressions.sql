@@ -204,11 +204,11 @@ select
 from books;
 
 -- name: dates
---@ truth: year truncated epoch interval added text parsed made
+--@ truth: year truncated epoch interval added text? parsed made
 select
     extract(year from placed_at) as year, date_trunc('day', placed_at) as truncated,
     extract(epoch from placed_at) as epoch, age(placed_at, '2000-01-01') as interval,
-    placed_at + interval '1 day' as added, to_char(placed_at, 'YYYY') as text,
+    placed_at + interval '1 day' as added, to_char(shipped_at, 'YYYY') as text,
     to_date('2020-01-01', 'YYYY-MM-DD') as parsed, make_date(2020, 1, 1) as made
 from orders;
 
@@ -224,6 +224,13 @@ from orders;
 --@ truth: text?
 --@ given: {"format": ""}
 select to_char(placed_at, :format) as text from orders;
+
+-- name: text_of_infinity
+--@ truth: text? of_date? of_number
+--@ before: update orders set placed_at = 'infinity'
+select
+    to_char(placed_at, 'YYYY') as text, to_char(placed_at::date, 'DD') as of_date, to_char(total, '9') as of_number
+from orders;
 
 -- name: settings
 --@ truth: known maybe? server user_ path?
