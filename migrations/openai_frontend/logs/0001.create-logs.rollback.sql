@@ -1,0 +1,3 @@
+drop table logs;
+
+drop type log_level;
