@@ -45,7 +45,7 @@ create table presentation_jobs (
     constraint presentation_jobs_status_s3_video_path_check check (
         status <> 'completed' or s3_video_path is not null
     ),
-    constraint presentation_jobs_started_at_completed_at_check check (completed_at >= started_at)
+    constraint presentation_jobs_completed_at_started_at_check check (completed_at >= started_at)
 );
 
 create index presentation_jobs_voice_clone_id_idx on presentation_jobs (voice_clone_id);
