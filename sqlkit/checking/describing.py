@@ -9,6 +9,7 @@ the one before are read here.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -78,25 +79,37 @@ def describe(
 
 
 class _Describer:
+    """Describes batches on one connection; ``_sent`` are the parts whose trees the server is still at."""
+
     def __init__(self, conn: psycopg.Connection[Any]) -> None:
         self._conn = conn
-        self._types = ServerTypes(conn)
-        self._reader = Reader(Schema(conn), self._types)
+        self._types = ServerTypes(conn, self._idle)
+        self._reader = Reader(Schema(conn, self._idle), self._types)
         self._began = False
         self._no_trees = ""
+        self._sent: deque[list[_Item]] = deque()
 
     def batch(self, items: list[_Item]) -> Iterator[Description]:
         self._prepare(items)
-        self._types.learn(oid for item in items if item.shape for oid in item.shape.oids())
-        wrapped = [item for item in items if self._can_wrap(item)]
-        if wrapped:
-            self._wrap(wrapped)
-            self._reader.learn([item.tree for item in wrapped if item.tree is not None])
-        for item in items:
-            yield Description(item.statement, item.given, item.chosen, self._outcome(item))
+        self._types.learn(pair for item in items if item.shape for pair in item.shape.oids())
+        parts = list(_parts(items, BATCH))
+        self._send(parts[0])
+        for part, following in zip(parts, [*parts[1:], None], strict=True):
+            if following is not None:
+                self._send(following)  # the server is at it while what came before is read here
+            self._fetch(part)
+            self._reader.learn([item.tree for item in part if item.tree is not None])
+            for item in part:
+                yield Description(item.statement, item.given, item.chosen, self._outcome(item))
+        self._idle()
 
     def close(self) -> None:
-        if self._began and not self._conn.closed:
+        """Leave nothing behind."""
+        if self._conn.closed:
+            return
+        self._idle()
+        if self._began:
+            self._began = False
             self._conn.rollback()
             self._conn.autocommit = True
 
@@ -112,25 +125,55 @@ class _Describer:
     def _prepare(self, items: list[_Item]) -> None:
         """Outside of a transaction, for what one statement does wrong would end it for the others."""
         self.close()
-        self._began = False
         for part in _parts(items, BATCH):
             self._conn.wait(_prepared(self._conn.pgconn, part))
 
     # Trees.
 
-    def _can_wrap(self, item: _Item) -> bool:
-        if item.failed is not None or item.why_not is not None:
-            return False
-        item.why_not = self._no_trees or _unwrappable(item.statement, item.text) or None
-        return item.why_not is None
+    def _wanted(self, items: list[_Item]) -> list[_Item]:
+        """Return the items whose trees are to be had, and note why not of the others."""
+        for item in items:
+            if item.failed is None and item.why_not is None:
+                item.why_not = self._no_trees or _unwrappable(item.statement, item.text) or None
+        return [item for item in items if item.failed is None and item.why_not is None]
 
-    def _wrap(self, items: list[_Item]) -> None:
-        if not self._begin(items):
+    def _send(self, items: list[_Item]) -> None:
+        """Have functions made of those that can be wrapped."""
+        wanted = self._wanted(items)
+        if wanted and self._begin():
+            if not self._sent:
+                self._conn.pgconn.enter_pipeline_mode()
+            self._conn.wait(_asked(self._conn.pgconn, self._commands(wanted)))
+            self._sent.append(wanted)
+        elif wanted:
+            self._wanted(items)
+
+    def _fetch(self, items: list[_Item]) -> None:
+        """Wait for the trees of a part, if it was sent and they are not there yet."""
+        wanted = [item for item in items if item.failed is None and item.why_not is None and item.tree is None]
+        if not wanted or not self._sent or self._sent[0][0] is not wanted[0]:
             return
-        for part in _parts(items, BATCH):
-            self._try(part)
+        sent = self._sent.popleft()
+        failed = self._conn.wait(_trees(self._conn.pgconn, sent))
+        if not self._sent:
+            self._conn.pgconn.exit_pipeline_mode()
+        if failed is not None:
+            self._again(sent, *failed)
 
-    def _begin(self, items: list[_Item]) -> bool:
+    def _again(self, items: list[_Item], index: int, message: str) -> None:
+        """Say of one item that it has no tree, and ask for the others' anew."""
+        items[index].why_not = message
+        left = items[:index] + items[index + 1 :]
+        self._idle()
+        self._send(left)
+        self._fetch(left)
+
+    def _idle(self) -> None:
+        """Wait until the server has done what it was sent."""
+        while self._sent:
+            self._fetch(self._sent[0])
+
+    def _begin(self) -> bool:
         """Open the transaction in which functions are made; False where none can be."""
         if self._began:
             return True
@@ -141,23 +184,9 @@ class _Describer:
             self._conn.execute("savepoint sqlkit")
         except psycopg.Error as error:
             self.close()
-            self._began = False
             self._no_trees = f"no function can be made in pg_temp ({error.sqlstate}: {_first_line(error)})"
-            for item in items:
-                item.why_not = self._no_trees
             return False
         return True
-
-    def _try(self, items: list[_Item]) -> None:
-        """Make functions of all; where one cannot be made, say so of it and go on with the others."""
-        left = items
-        while left:
-            failed = self._conn.wait(_wrapped(self._conn.pgconn, left, self._commands(left)))
-            if failed is None:
-                return
-            index, message = failed
-            left[index].why_not = message
-            left = left[:index] + left[index + 1 :]
 
     def _commands(self, items: list[_Item]) -> list[bytes]:
         encoding = self._conn.pgconn._encoding
@@ -212,20 +241,20 @@ def _refused(error: psycopg.Error) -> Refused | Undescribed:
     )
 
 
-def _wrapped(pgconn: PGconn, items: list[_Item], commands: list[bytes]) -> PQGen[tuple[int, str] | None]:
-    """Make functions and read their trees in one round trip; return the first that cannot be made, and why."""
-    pgconn.enter_pipeline_mode()
+def _asked(pgconn: PGconn, commands: list[bytes]) -> PQGen[None]:
+    """Send for functions and their trees; where one cannot be made, the server skips what follows up to the sync."""
+    for command in (b"rollback to savepoint sqlkit", *commands, READ_TREES):
+        pgconn.send_query_params(command, None)
+    pgconn.pipeline_sync()
+    yield from generators.send(pgconn)
+
+
+def _trees(pgconn: PGconn, items: list[_Item]) -> PQGen[tuple[int, str] | None]:
+    """Read the trees; return the first item that no function can be made of, and why."""
     results: list[PGresult] = []
-    try:
-        for command in (b"rollback to savepoint sqlkit", *commands, READ_TREES):
-            pgconn.send_query_params(command, None)
-        pgconn.pipeline_sync()
-        yield from generators.send(pgconn)
-        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
-            results.extend((yield from generators.fetch_many(pgconn)))
-    finally:
-        pgconn.exit_pipeline_mode()
-    for index, result in enumerate(results[1 : len(commands) + 1]):
+    while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+        results.extend((yield from generators.fetch_many(pgconn)))
+    for index, result in enumerate(results[1 : len(items) + 1]):
         if result.status == ExecStatus.FATAL_ERROR:
             error = psycopg.errors.error_from_result(result, encoding=pgconn._encoding)
             return index, f"PostgreSQL keeps no tree of it ({error.sqlstate}: {_first_line(error)})"

@@ -8,7 +8,7 @@ violated until the transaction ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -273,7 +273,8 @@ class Relation:
     """A table, view or other relation.
 
     ``kind`` is pg_class's relkind. ``before`` and ``instead`` are the bits of its row triggers (4 insert, 8 delete, 16
-    update), those of descendants included. ``rules`` tells of rules beside a view's own, ``view`` is a view's query.
+    update), those of descendants included. ``rules`` tells of rules beside a view's own, ``view`` is a view's query,
+    ``checked`` the columns that CHECK constraints keep from being NULL, once somebody has read them.
     """
 
     oid: int
@@ -289,6 +290,7 @@ class Relation:
     view: Node | None
     columns: dict[int, Attribute] = field(default_factory=dict)
     checks: list[Node] = field(default_factory=list)
+    checked: frozenset[int] | None = None
     foreign_keys: list[ForeignKey] = field(default_factory=list)
     keys: list[UniqueKey] = field(default_factory=list)
 
@@ -310,10 +312,11 @@ class Function:
 
 
 class Schema:
-    """The catalogue of one connection, read as it is wanted."""
+    """The catalogue of one connection, read as it is wanted; ``idle`` makes the connection ready to be asked."""
 
-    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], idle: Callable[[], None] | None = None) -> None:
         self._conn = conn
+        self._idle = idle
         self._relations: dict[int, Relation | None] = {}
         self._functions: dict[int, Function | None] = {}
         self._operators: dict[int, int] = {}
@@ -406,6 +409,8 @@ class Schema:
         return relation
 
     def _rows(self, query: str, *parameters: object) -> list[Any]:
+        if self._idle is not None:
+            self._idle()
         return self._conn.execute(query.encode(), parameters).fetchall()
 
 

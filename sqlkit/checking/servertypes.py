@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg
@@ -47,10 +47,12 @@ FIRST_OF_USERS = 16384
 
 
 class ServerTypes:
-    """The types of one connection, asked for when they are first wanted."""
+    """The types of one connection, asked for when they are first wanted; ``idle`` makes it ready to be asked."""
 
-    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+    def __init__(self, conn: psycopg.Connection[Any], idle: Callable[[], None] | None = None) -> None:
         self._conn = conn
+        self._idle = idle
+        self._types: dict[tuple[int, int], ServerType] = {}
         self._memory = Memory()
         self._names: dict[tuple[int, int], str] = {}
         self._labels: dict[int, tuple[bool, tuple[str, ...]]] = {}
@@ -60,6 +62,8 @@ class ServerTypes:
         missing = sorted({pair for pair in wanted if pair not in self._names})
         if not missing:
             return
+        if self._idle is not None:
+            self._idle()
         oids = [oid for oid, _ in missing]
         modifiers = [modifier for _, modifier in missing]
         self._conn.wait(learn_types(self._conn, self._memory, oids))
@@ -72,6 +76,10 @@ class ServerTypes:
 
     def type(self, oid: int, modifier: int = -1) -> ServerType:
         """Return a type."""
-        self.learn([(oid, modifier)])
-        domain, labels = self._labels.get(oid, (False, ()))
-        return ServerType(oid, self._names[oid, modifier], type_of(self._memory, oid), labels, domain)
+        found = self._types.get((oid, modifier))
+        if found is None:
+            self.learn([(oid, modifier)])
+            domain, labels = self._labels.get(oid, (False, ()))
+            found = ServerType(oid, self._names[oid, modifier], type_of(self._memory, oid), labels, domain)
+            self._types[oid, modifier] = found
+        return found

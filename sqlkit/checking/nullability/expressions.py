@@ -91,9 +91,9 @@ class Expressions:
 
     def verdict(self, node: Node, scope: Scope, place: Place) -> Verdict:
         """Return the verdict of an expression; a node that nobody knows may be NULL."""
-        if place.known and node.tag != "CONST":
+        if (place.known or scope.tells) and node.tag not in ("CONST", "VAR" if not place.known else ""):
             key = key_of(node, scope.schema)
-            if key is not None and key in place.known:
+            if key in place.known or (place.rows and place.grouped is None and scope.knows(key)):
                 return proved("a condition rules NULL out")
         rule = RULES.get(node.tag)
         if rule is None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys, key_of
 from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions, Place
 from sqlkit.checking.nullability.scopes import (
@@ -349,21 +351,21 @@ def stored(schema: Schema, relation: Relation, column: int) -> Verdict:
     name = f"column {relation.name}.{attribute.name}"
     if attribute.not_null:
         return proved(name)
-    if ("column", 0, 1, column) in checked(schema, relation):
+    if column in checked(schema, relation):
         return proved(f"{name}, by a check constraint")
     return nullable(name)
 
 
-def checked(schema: Schema, relation: Relation) -> Keys:
+def checked(schema: Schema, relation: Relation) -> frozenset[int]:
     """Return the columns that a table's CHECK constraints keep from being NULL."""
-    conditions = Conditions(schema, lambda node: node)
-    found = NONE
-    for check in relation.checks:
-        try:
-            found |= conditions.if_not_false(check)
-        except UNREADABLE:
-            continue
-    return found
+    if relation.checked is None:
+        conditions = Conditions(schema, lambda node: node)
+        found = NONE
+        for check in relation.checks:
+            with contextlib.suppress(*UNREADABLE):
+                found |= conditions.if_not_false(check)
+        relation.checked = frozenset(key[3] for key in found if key[0] == "column")
+    return relation.checked
 
 
 def _live(entries: list[Node] | None) -> list[Node]:

@@ -33,7 +33,8 @@ class Scope:
     row that the FROM clause and WHERE let through, ``present`` what is never NULL while its relation's row is there,
     ``full`` the relations on either side of a full join, one of which is there. ``rows`` is False where the query
     answers without a row too, ``settled`` where a row may be read again after a lock, so that a join that matched need
-    not match any more, ``filtered`` where conditions do not hold for what is asked of. With ``assume_rows`` no row is
+    not match any more, ``filtered`` where conditions do not hold for what is asked of. ``tells`` is set where something
+    is known of a whole expression. With ``assume_rows`` no row is
     taken to be missing.
     """
 
@@ -48,6 +49,7 @@ class Scope:
     present: Keys = NONE
     full: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     rows: bool = True
+    tells: bool = False
     assume_rows: bool = False
     conditions: Conditions = field(init=False)
 
@@ -74,6 +76,10 @@ class Scope:
         """Return the table of an entry, None where it is something else."""
         entry = self.entry(number)
         return self.schema.relation(entry.number("relid")) if entry.number("rtekind") == RELATION else None
+
+    def knows(self, key: Key | None) -> bool:
+        """Tell whether a whole expression is known not to be NULL."""
+        return key is not None and key[0] == "expression" and key in self.known
 
     def merges(self, first: Node, second: Node) -> bool:
         """Tell whether two columns are of the two sides of a full join, so that the row of one is there."""
@@ -110,6 +116,7 @@ def read_from(scope: Scope) -> None:
             break
         known = found
     scope.padded, scope.present, scope.known, scope.full = walker.padded, walker.present, known, walker.full
+    scope.tells = any(key[0] == "expression" for key in known)
 
 
 class _Joins:
@@ -222,7 +229,7 @@ def references(scope: Scope, number: int, target: int, pairs: list[Pair], known:
     """
     source_scope = scope.at(above)
     relation, named = source_scope.relation(number), scope.relation(target)
-    if relation is None or named is None or not _whole(scope.entry(target)):
+    if relation is None or named is None or not _whole(scope.entry(target), named):
         return False
     return any(
         _matches(scope.schema, key, pairs)
@@ -232,8 +239,10 @@ def references(scope: Scope, number: int, target: int, pairs: list[Pair], known:
     )
 
 
-def _whole(entry: Node) -> bool:
-    return entry["tablesample"] is None and not entry["securityQuals"]
+def _whole(entry: Node, relation: Relation) -> bool:
+    """Tell whether all rows of a table are read, those of its partitions too."""
+    only = not entry.flag("inh") and relation.descendants
+    return entry["tablesample"] is None and not entry["securityQuals"] and not only
 
 
 def _never_null(relation: Relation, number: int, column: int, known: Keys) -> bool:

@@ -63,10 +63,10 @@ class Written:
         if attribute.generated == "s" and attribute.default is not None:
             return self._computed(attribute.default, held, around | {column})
         assigned = self._assigned(column)
-        if assigned is not None:
+        if assigned is not None and assigned.tag != "SETTODEFAULT":
             found = self._verdict(assigned, Place())
             return Verdict(found.needs, f"the value that is written: {found.reason}")
-        if self._query["commandType"] != INSERT:
+        if self._query["commandType"] != INSERT and assigned is None:
             return held
         if attribute.identity:
             return proved("identity")
