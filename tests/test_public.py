@@ -25,6 +25,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ORDER: list[list[str]] = [
     ["sqlkit.cli"],
     ["sqlkit.apps"],
+    ["sqlkit.generating"],
     ["sqlkit.checking"],
     ["sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
     ["sqlkit.testing"],

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from sqlkit.checking.findings import CODES, Finding
 from sqlkit.checking.positions import SqlPlaces
+from sqlkit.sqlfile.sections import CARDINALITIES
 from sqlkit.statements import Statement
 
 __all__ = ["allowed", "check_directives", "without_allowed"]
 
 #: The directives, with the values that each may have; None where it has its own form.
-DIRECTIVES: Mapping[str, frozenset[str] | None] = {"allow": None, "replica": frozenset({"ok"})}
+DIRECTIVES: Mapping[str, frozenset[str] | None] = {
+    "allow": None,
+    "cardinality": frozenset(CARDINALITIES),
+    "replica": frozenset({"ok"}),
+}
 
 
 def allowed(statement: Statement) -> frozenset[str]:

@@ -10,7 +10,7 @@ import psycopg
 import typer
 from typer.core import TyperGroup
 
-from sqlkit.cli import check, demo, describe, health, migrate, psql
+from sqlkit.cli import check, demo, describe, generate, health, migrate, psql
 from sqlkit.cli.output import say
 from sqlkit.errors import SqlkitError
 
@@ -56,6 +56,7 @@ app.command("demo")(demo.demo)
 app.command("migrate")(migrate.migrate)
 app.command("check")(check.check_command)
 app.command("describe")(describe.describe_command)
+app.command("generate")(generate.generate_command)
 app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql)
 app.command("health")(health.health)
 

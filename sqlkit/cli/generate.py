@@ -1,0 +1,156 @@
+"""``sqlkit generate``: the Python for a ``.sql`` file, written, printed or compared."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sqlkit.checking.workbench import CannotCheck, Workbench
+from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, told
+from sqlkit.cli.describe import chosen_statements, project_of
+from sqlkit.cli.output import say
+from sqlkit.cli.target import SchemaOption
+from sqlkit.errors import ConfigurationError
+from sqlkit.statements import Statement
+
+__all__ = ["generate_command"]
+
+DIFFERS = 1
+
+
+def _names_like(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the names of the file's statements."""
+    from sqlkit.errors import SqlkitError
+
+    try:
+        source = _read(Path(ctx.params["file"]))
+    except (SqlkitError, KeyError, TypeError):
+        return []
+    return [statement.name for statement in source.statements if statement.name.startswith(incomplete)]
+
+
+def generate_command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="A .sql file, also one of aiosql's.")],
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME]...", help="Some of its statements; else all.", autocompletion=_names_like),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", dir_okay=False, help="Write the module here; else it is printed."
+        ),
+    ] = None,
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", metavar="NAME", help="The Protocol's name; songs.sql has SongQueries.")
+    ] = None,
+    asynchronous: Annotated[bool, typer.Option("--async", help="Methods for asyncio.")] = False,
+    both: Annotated[bool, typer.Option("--both", help="Two Protocols, one of them for asyncio.")] = False,
+    models_from: Annotated[
+        str | None,
+        typer.Option("--models-from", metavar="MODULE", help="Use the models of this module whose fields match."),
+    ] = None,
+    sql_output: Annotated[
+        Path | None,
+        typer.Option(
+            "--sql-output", metavar="FILE", dir_okay=False, help="Write an aiosql file in sqlkit's form here."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    dsn: StandingOption = None,
+    schema: SchemaOption = None,
+    migrations: MigrationsOption = None,
+    project_name: ProjectOption = None,
+) -> None:
+    """Write the models, the Protocol and the load line for a .sql file, as its statements and the schema want them.
+
+    What exists is never overwritten: the difference is printed. Ends with 1 where there is one, else with 0.
+    """
+    if asynchronous and both:
+        raise typer.BadParameter("give one of them", param_hint="--async and --both")
+    source = _read(file)
+    if source.converted is not None:
+        _tell(source, file, sql_output)
+    chosen: Sequence[str | None] = names or [None]
+    statements = [each for name in chosen for each in chosen_statements(source.statements, file, name)]
+    project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
+    project = project.replaced(schema=schema, migrations=migrations.absolute() if migrations else None)
+    if dsn is None and project.migrations is None:
+        raise ConfigurationError("there is no schema to generate for: give --migrations DIR or --dsn")
+    from sqlkit.generating.generate import generate
+    from sqlkit.generating.placing import layout_for
+
+    sql = sql_output if source.converted is not None and sql_output else file
+    colours = ("sync", "async") if both else ("async",) if asynchronous else ("sync",)
+    layout = layout_for(sql, output, protocol=protocol, colours=colours)
+    with told(True) as progress, Workbench(dsn, progress=progress) as workbench:
+        try:
+            with workbench.bench(project) as bench:
+                for limit in bench.limits:
+                    say(limit, error=True)
+                text = generate(bench.conn, statements, layout, models_from=models_from)
+        except CannotCheck as reason:
+            raise ConfigurationError(str(reason)) from None
+    differs = False
+    if source.converted is not None and sql_output is not None:
+        differs = _write(sql_output, source.converted)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        differs = _write(output, text) or differs
+    raise typer.Exit(DIFFERS if differs else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file's statements; where it is in aiosql's form, the text in sqlkit's and what there is to say of it."""
+
+    statements: Sequence[Statement]
+    converted: str | None = None
+    remarks: tuple[tuple[int, str], ...] = ()
+
+
+def _read(file: Path) -> _Source:
+    from sqlkit.generating.aiosql import convert, is_aiosql
+    from sqlkit.sqlfile.sqltext import read_text
+    from sqlkit.statements import parse_statements
+
+    source = read_text(file)
+    if not is_aiosql(source):
+        return _Source(parse_statements(source.text, file))
+    converted = convert(source.text, file)
+    return _Source(parse_statements(converted.text, file), converted.text, converted.remarks)
+
+
+def _tell(source: _Source, file: Path, sql_output: Path | None) -> None:
+    for line, remark in source.remarks:
+        say(f"{file}:{line}: {remark}")
+    if sql_output is None:
+        say(f"{file}: is in aiosql's form, which load does not read: --sql-output FILE writes it in sqlkit's")
+
+
+def _write(path: Path, text: str) -> bool:
+    """Write a file that is not there; of one that is, print how it differs. Return whether it does."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        say(f"{path}: written")
+        return False
+    old = path.read_text(encoding="utf-8")
+    if old == text:
+        say(f"{path}: is as it would be written")
+        return False
+    lines = difflib.unified_diff(
+        old.splitlines(keepends=True), text.splitlines(keepends=True), str(path), f"{path} (generated)"
+    )
+    sys.stdout.write(
+        "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+    )
+    say(f"{path}: exists and differs, so it is left as it is: take over what you want of the diff, or remove the file")
+    return True

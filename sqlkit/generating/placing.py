@@ -1,0 +1,66 @@
+"""Where a module is to stand: which project it is part of, how wide its lines are, where it finds its ``.sql`` file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+from sqlkit.generating.naming import camel, identifier, singular
+from sqlkit.generating.plan import named, quoted
+from sqlkit.generating.writing import Layout
+
+__all__ = ["layout_for"]
+
+#: ruff's and black's own, where the project says nothing.
+WIDTH = 88
+
+
+def layout_for(
+    sql: Path, output: Path | None = None, *, protocol: str | None = None, colours: tuple[str, ...] = ("sync",)
+) -> Layout:
+    """Return the layout of the module for a ``.sql`` file.
+
+    Without ``output`` the module finds the file from the working directory, else from its own place.
+    """
+    stem = identifier(sql.stem)
+    place = (output or Path("module.py")).absolute()
+    root, width = _project(place.parent)
+    return Layout(
+        protocol=protocol or camel(singular(stem), "queries"),
+        variable="statements" if stem in ("sqlkit", "load") else stem,
+        path=_relative(sql, place) if output else quoted(sql.as_posix()),
+        file=sql.name,
+        colours=colours,
+        width=width,
+        own=frozenset(_packages(root)),
+    )
+
+
+def _relative(sql: Path, module: Path) -> str:
+    """Return the Python expression for a file's path, from the module's own."""
+    parts = Path(os.path.relpath(sql.absolute(), module.parent)).parts
+    up = sum(part == ".." for part in parts)
+    path = f"{named('Path', 'pathlib')}(__file__)"
+    path += f".parents[{up}]" if up else ".parent"
+    return " / ".join([path, *(quoted(part) for part in parts[up:])])
+
+
+def _project(folder: Path) -> tuple[Path, int]:
+    """Return the folder of the nearest ``pyproject.toml``, and the width that ruff or black has there."""
+    for parent in (folder, *folder.parents):
+        path = parent / "pyproject.toml"
+        if path.is_file():
+            try:
+                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
+            except (OSError, ValueError):
+                return parent, WIDTH
+            width = tools.get("ruff", {}).get("line-length") or tools.get("black", {}).get("line-length")
+            return parent, width if isinstance(width, int) else WIDTH
+    return folder, WIDTH
+
+
+def _packages(root: Path) -> list[str]:
+    """Return the top-level modules that lie in a project: ruff puts their imports last."""
+    folders = [folder for folder in (root, root / "src") if folder.is_dir()]
+    return [path.stem for folder in folders for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()]

@@ -1,0 +1,131 @@
+"""What is to be written: classes, methods and the names that they use, as data.
+
+A type in an annotation stands as ``⟦module.name⟧`` until the module is written, for only then is it known whether a
+field or a method of the same name would hide it. A class of the module itself has no module: ``⟦.Song⟧``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+__all__ = [
+    "TYPE",
+    "Alias",
+    "ClassPlan",
+    "EnumPlan",
+    "FieldPlan",
+    "MethodPlan",
+    "ModulePlan",
+    "ParameterPlan",
+    "named",
+    "quoted",
+]
+
+TYPE = re.compile(r"⟦([\w.]*)\.(\w+)⟧")
+
+
+def named(name: str, module: str = "") -> str:
+    """Return the placeholder of a type."""
+    return f"⟦{module}.{name}⟧"
+
+
+def quoted(text: str) -> str:
+    """Return a text as Python code, in double quotes where that needs no more escapes."""
+    if not text.isprintable() or ('"' in text and "'" not in text):
+        return ast.unparse(ast.Constant(text))
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """A field of a class: ``default`` and the values of ``demands`` are Python text, ``alias`` is the column's name."""
+
+    name: str
+    annotation: str
+    default: str | None = None
+    demands: tuple[tuple[str, str], ...] = ()
+    alias: str | None = None
+
+
+@dataclass(slots=True)
+class ClassPlan:
+    """A model: of rows, or of what comes in (``strict``); as a dataclass where a field hides a method of BaseModel."""
+
+    name: str
+    doc: str
+    fields: tuple[FieldPlan, ...]
+    strict: bool = False
+    dataclass: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnumPlan:
+    """A StrEnum: its members' names with their values."""
+
+    name: str
+    doc: str
+    members: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """A name for the texts that a column may have."""
+
+    name: str
+    doc: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterPlan:
+    """A parameter of a method: ``default`` is Python text."""
+
+    name: str
+    annotation: str
+    default: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MethodPlan:
+    """A method; ``items`` is the parameter of a batch, ``lead`` what a docstring begins with that has no verb."""
+
+    name: str
+    comment: str
+    lead: str
+    parameters: tuple[ParameterPlan, ...]
+    items: ParameterPlan | None
+    returns: str
+    stream: bool = False
+
+
+@dataclass(slots=True)
+class ModulePlan:
+    """A module: what is written in this order."""
+
+    aliases: list[Alias] = field(default_factory=list)
+    enums: list[EnumPlan] = field(default_factory=list)
+    classes: list[ClassPlan] = field(default_factory=list)
+    methods: list[MethodPlan] = field(default_factory=list)
+
+    def texts(self) -> Sequence[str]:
+        """Return all annotations and defaults of the module."""
+        found = [
+            text
+            for each in self.classes
+            for part in each.fields
+            for text in (part.annotation, part.default or "", *(value for _, value in part.demands))
+        ]
+        for method in self.methods:
+            items = (method.items,) if method.items else ()
+            found += [method.returns, *(p.annotation for p in (*method.parameters, *items))]
+            found += [p.default or "" for p in method.parameters]
+        return found
+
+    def scoped(self) -> set[str]:
+        """Return the names that stand in a class's own scope, where they hide a type of that name."""
+        fields = {part.name for each in self.classes for part in each.fields}
+        return fields | {method.name for method in self.methods}

@@ -1,0 +1,266 @@
+"""The text of a planned module, as ruff would format it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlkit.generating.naming import Names
+from sqlkit.generating.plan import (
+    TYPE,
+    Alias,
+    ClassPlan,
+    EnumPlan,
+    FieldPlan,
+    MethodPlan,
+    ModulePlan,
+    ParameterPlan,
+    quoted,
+)
+from sqlkit.generating.sentences import docstring, method_sentences
+
+__all__ = ["Layout", "write_module"]
+
+INDENT = "    "
+THIRD_PARTY = ("pydantic",)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a module is laid out.
+
+    ``protocol`` and ``variable`` are the names of the Protocol and of what is loaded, ``colours`` which there are:
+    sync, async or both. ``path`` is Python text that says where the ``.sql`` file is, ``file`` its name for docstrings.
+    ``own`` are the top-level packages of the project that the module is written for, ``reused`` the classes that are
+    imported from elsewhere instead of being written, with their modules.
+    """
+
+    protocol: str
+    variable: str
+    path: str
+    file: str
+    colours: tuple[str, ...] = ("sync",)
+    width: int = 88
+    own: frozenset[str] = frozenset()
+    reused: tuple[tuple[str, str], ...] = ()
+
+
+def write_module(plan: ModulePlan, layout: Layout) -> str:
+    """Return the module's text."""
+    return _Writer(plan, layout).text()
+
+
+@dataclass(slots=True)
+class _Imports:
+    """What is imported: names from modules, and modules as a whole where a name would be hidden."""
+
+    hidden: frozenset[str]
+    names: dict[str, set[str]] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)
+
+    def use(self, name: str, module: str) -> str:
+        """Return how a type is spelled, and import it."""
+        if module == "" or (module == "builtins" and name not in self.hidden):
+            return name
+        if name in self.hidden:
+            alias = self.modules.setdefault(module, self._alias(module))
+            return f"{alias}.{name}"
+        self.names.setdefault(module, set()).add(name)
+        return name
+
+    def _alias(self, module: str) -> str:
+        alias = "dt" if module == "datetime" else module if "." not in module else f"{module.rpartition('.')[2]}_types"
+        while alias in self.hidden:
+            alias += "_"
+        return alias
+
+    def lines(self, own: frozenset[str], width: int) -> list[str]:
+        """Return the lines, in the sections and the order of isort."""
+        sections: dict[int, list[tuple[int, str, str]]] = {}
+        for module, alias in self.modules.items():
+            text = f"import {module}" if alias == module else f"import {module} as {alias}"
+            sections.setdefault(_section(module, own), []).append((0, module.lower(), text))
+        for module, names in self.names.items():
+            text = _imported(module, names, width)
+            sections.setdefault(_section(module, own), []).append((1, module.lower(), text))
+        parts = ["\n".join(text for _, _, text in sorted(sections[number])) for number in sorted(sections)]
+        return "\n\n".join(["from __future__ import annotations", *parts]).split("\n")
+
+
+def _section(module: str, own: frozenset[str]) -> int:
+    top = module.partition(".")[0]
+    return 2 if top in own else 1 if top in ("sqlkit", *THIRD_PARTY) else 0
+
+
+def _imported(module: str, names: Iterable[str], width: int) -> str:
+    ordered = sorted(names, key=lambda name: (not name.isupper(), not name[:1].isupper(), name))
+    line = f"from {module} import {', '.join(ordered)}"
+    if len(line) <= width:
+        return line
+    return "\n".join([f"from {module} import (", *(f"{INDENT}{name}," for name in ordered), ")"])
+
+
+class _Writer:
+    def __init__(self, plan: ModulePlan, layout: Layout) -> None:
+        self.plan = plan
+        self.layout = layout
+        self.imports = _Imports(frozenset(plan.scoped() | {layout.variable, f"async_{layout.variable}"}))
+
+    def text(self) -> str:
+        for name, module in self.layout.reused:
+            self.imports.names.setdefault(module, set()).add(name)
+        parts = [
+            *(self._enum(each) for each in self.plan.enums),
+            *(self._class(each) for each in self.plan.classes),
+            *(self._protocol(colour) for colour in self.layout.colours),
+        ]
+        constants = self._constants()
+        loads = [self._load(colour) for colour in self.layout.colours]
+        head = [f'"""The statements of ``{self.layout.file}``, typed."""', ""]
+        head += self.imports.lines(self.layout.own, self.layout.width)
+        # Constants stand close to the imports, classes two lines below.
+        top = "\n".join([*head, "", *constants]) if constants else "\n".join(head)
+        body = "\n\n\n".join([top, *parts])
+        return body + "\n\n\n" + "\n".join(loads) + "\n"
+
+    def spell(self, text: str) -> str:
+        """Return an annotation or a default with its types as they are imported."""
+        return TYPE.sub(lambda found: self.imports.use(found[2], found[1]), text)
+
+    # What stands at the top.
+
+    def _constants(self) -> list[str]:
+        lines: list[str] = []
+        for alias in self.plan.aliases:
+            lines += [f"#: {alias.doc}", *self._alias(alias)]
+        if any(part.default == "UNCHANGED" for each in self.plan.classes for part in each.fields):
+            any_, unset = self.spell("⟦typing.Any⟧"), self.spell("⟦sqlkit.UNSET⟧")
+            lines += ["#: The default of what is written only where it is given.", f"UNCHANGED: {any_} = {unset}"]
+        return ["\n".join(lines)] if lines else []
+
+    def _alias(self, alias: Alias) -> list[str]:
+        literal = self.spell("⟦typing.Literal⟧")
+        labels = [quoted(label) for label in alias.labels]
+        line = f"{alias.name} = {literal}[{', '.join(labels)}]"
+        if len(line) <= self.layout.width:
+            return [line]
+        return [f"{alias.name} = {literal}[", *(f"{INDENT}{label}," for label in labels), "]"]
+
+    def _enum(self, enum: EnumPlan) -> str:
+        base = self.spell("⟦enum.StrEnum⟧")
+        lines = [f"class {enum.name}({base}):", *self._doc(enum.doc), ""]
+        lines += [f"{INDENT}{name} = {quoted(value)}" for name, value in enum.members]
+        return "\n".join(lines)
+
+    def _doc(self, doc: str) -> list[str]:
+        first, _, rest = " ".join(doc.split()).partition(". ")
+        first = first if first.endswith((".", "!", "?")) else f"{first}."
+        return docstring(first, rest, INDENT, self.layout.width, "The columns of a row.")
+
+    # Models.
+
+    def _class(self, model: ClassPlan) -> str:
+        config: list[str] = ['extra="forbid"'] if model.strict else []
+        if any(part.alias for part in model.fields):
+            config += ["validate_by_alias=True", "validate_by_name=True"]
+        lines: list[str] = []
+        if model.dataclass:
+            given = self.spell("⟦pydantic.ConfigDict⟧") + f"({', '.join(config)})"
+            lines.append(f"@{self.spell('⟦pydantic.dataclasses.dataclass⟧')}(config={given}, kw_only=True)")
+            lines.append(f"class {model.name}:")
+        else:
+            lines.append(f"class {model.name}({self.spell('⟦pydantic.BaseModel⟧')}):")
+        lines += [*self._doc(model.doc), ""]
+        if config and not model.dataclass:
+            lines += [f"{INDENT}model_config = {self.spell('⟦pydantic.ConfigDict⟧')}({', '.join(config)})", ""]
+        for part in model.fields:
+            lines += self._field(part, dataclass=model.dataclass)
+        return "\n".join(lines)
+
+    def _field(self, part: FieldPlan, *, dataclass: bool) -> list[str]:
+        default = None if part.default is None else self.spell(part.default)
+        arguments = [f"{name}={self.spell(value)}" for name, value in part.demands]
+        if part.alias is not None:
+            arguments.insert(0, f"validation_alias={quoted(part.alias)}")
+        if dataclass and default in ("[]", "{}"):
+            arguments.insert(0, f"default_factory={'list' if default == '[]' else 'dict'}")
+            default = None
+        head = f"{INDENT}{part.name}: {self.spell(part.annotation)}"
+        if not arguments:
+            return [head if default is None else f"{head} = {default}"]
+        if default is not None:
+            arguments.insert(0, default if default not in ("[]", "{}") else f"default={default}")
+        field_ = self.spell("⟦pydantic.Field⟧")
+        return self._call(f"{head} = {field_}", arguments, INDENT)
+
+    def _call(self, head: str, arguments: Sequence[str], indent: str) -> list[str]:
+        line = f"{head}({', '.join(arguments)})"
+        if len(line) <= self.layout.width:
+            return [line]
+        inner = f"{indent}{INDENT}{', '.join(arguments)}"
+        if len(inner) <= self.layout.width:
+            return [f"{head}(", inner, f"{indent})"]
+        return [f"{head}(", *(f"{indent}{INDENT}{argument}," for argument in arguments), f"{indent})"]
+
+    # The Protocol.
+
+    def _protocol(self, colour: str) -> str:
+        name = self._protocol_name(colour)
+        words = " on asyncio" if colour == "async" else ""
+        lines = [f"class {name}({self.spell('⟦typing.Protocol⟧')}):"]
+        lines += [*self._doc(f"The statements of ``{self.layout.file}``{words}."), ""]
+        methods = ["\n".join(self._method(method, colour)) for method in self.plan.methods]
+        return "\n".join([*lines, "\n\n".join(methods)])
+
+    def _protocol_name(self, colour: str) -> str:
+        return (
+            f"Async{self.layout.protocol}"
+            if colour == "async" and len(self.layout.colours) > 1
+            else self.layout.protocol
+        )
+
+    def _method(self, method: MethodPlan, colour: str) -> Iterator[str]:
+        executor = self.spell("⟦sqlkit.AsyncExecutor⟧" if colour == "async" else "⟦sqlkit.Executor⟧")
+        db = Names(part.name for part in method.parameters).take("db", "conn", "executor")
+        parts = ["self", f"{db}: {executor}"]
+        if method.items:
+            parts.append(self._parameter(method.items))
+        if method.parameters:
+            parts += ["*", *map(self._parameter, method.parameters)]
+        returns = method.returns
+        if colour == "async" and method.stream:
+            returns = returns.replace("⟦sqlkit.Rows⟧", "⟦sqlkit.AsyncRows⟧")
+        yield from self._signature(
+            f"{'async ' if colour == 'async' and not method.stream else ''}def {method.name}",
+            parts,
+            self.spell(returns),
+        )
+        inner = INDENT * 2
+        first, rest = method_sentences(method.comment, method.name, method.lead)
+        yield from docstring(first, rest, inner, self.layout.width, f"Run the statement ``{method.name}``.")
+        yield f"{inner}..."
+
+    def _parameter(self, parameter: ParameterPlan) -> str:
+        default = "" if parameter.default is None else f" = {self.spell(parameter.default)}"
+        return f"{parameter.name}: {self.spell(parameter.annotation)}{default}"
+
+    def _signature(self, head: str, parts: Sequence[str], returns: str) -> Iterator[str]:
+        line = f"{INDENT}{head}({', '.join(parts)}) -> {returns}:"
+        if len(line) <= self.layout.width:
+            yield line
+            return
+        yield f"{INDENT}{head}("
+        for part in parts:
+            yield f"{INDENT * 2}{part},"
+        yield f"{INDENT}) -> {returns}:"
+
+    def _load(self, colour: str) -> str:
+        self.imports.modules["sqlkit"] = "sqlkit"
+        variable, protocol = self.layout.variable, self._protocol_name(colour)
+        if protocol != self.layout.protocol:
+            variable = f"async_{variable}"
+        path = self.spell(self.layout.path)
+        line = f"{variable}: {protocol} = sqlkit.load({protocol}, {path})"
+        if len(line) <= self.layout.width:
+            return line
+        return f"{variable}: {protocol} = sqlkit.load(\n{INDENT}{protocol}, {path}\n)"
