@@ -119,11 +119,13 @@ def _arguments(node: Function) -> Iterator[ast.arg]:
 
 
 def _family(cls: type) -> Iterator[type]:
-    """Yield a class and those that it inherits from, a TypedDict's too, which has none at run time."""
+    """Yield a class and those that it inherits from; a TypedDict's are known by its source alone, before 3.12."""
     yield from cls.__mro__
-    for base in getattr(cls, "__orig_bases__", ()):
-        if isinstance(base, type) and base not in cls.__mro__:
-            yield from _family(base)
+    node = _class(cls)
+    for base in node.bases if node else ():
+        found = getattr(sys.modules.get(cls.__module__), _name(base) or "", None)
+        if isinstance(found, type) and found not in cls.__mro__:
+            yield from _family(found)
 
 
 def _file(cls: type) -> Path:
