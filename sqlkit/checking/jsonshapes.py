@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlkit.checking.description import JsonShape
+from sqlkit.checking.nullability.conditions import NONE, Keys
 from sqlkit.checking.nullability.prover import UNREADABLE, Prover
 from sqlkit.checking.nullability.scopes import RELATION, SUBQUERY, Scope
 from sqlkit.checking.trees import Node
@@ -30,10 +31,11 @@ class _Shapes:
     def __init__(self, prover: Prover) -> None:
         self._prover = prover
 
-    def of(self, node: Node, scope: Scope) -> JsonShape | None:
+    def of(self, node: Node, scope: Scope, known: Keys = NONE) -> JsonShape | None:
+        """Return the shape of an expression; ``known`` is what a filter knows of its rows."""
         node = scope.resolve(node)
         if node.tag in ("COALESCEEXPR", "RELABELTYPE", "COERCEVIAIO"):
-            return self.of(node.nodes("args")[0] if node.tag == "COALESCEEXPR" else node["arg"], scope)
+            return self.of(node.nodes("args")[0] if node.tag == "COALESCEEXPR" else node["arg"], scope, known)
         if node.tag == "SUBLINK" and node["subLinkType"] == "4":
             inner = node["subselect"]
             return self.of(inner.nodes("targetList")[0]["expr"], self._prover.scope(inner, scope))
@@ -42,7 +44,7 @@ class _Shapes:
         if node.tag == "AGGREF":
             return self._aggregate(node, scope)
         if node.tag == "FUNCEXPR":
-            return self._call(node, scope)
+            return self._call(node, scope, known)
         return None
 
     def _column(self, node: Node, scope: Scope) -> JsonShape | None:
@@ -63,28 +65,32 @@ class _Shapes:
         argument = node.nodes("args")[0]["expr"]
         known = scope.conditions.if_true(node["aggfilter"])
         return JsonShape(
-            "array", element=self.of(argument, scope), null_elements=not self._prover.never_null(argument, scope, known)
+            "array",
+            element=self.of(argument, scope, known),
+            null_elements=not self._prover.never_null(argument, scope, known),
         )
 
-    def _call(self, node: Node, scope: Scope) -> JsonShape | None:
+    def _call(self, node: Node, scope: Scope, known: Keys) -> JsonShape | None:
         function = scope.schema.function(node.number("funcid"))
         if function is None or not function.builtin or node.get("funcvariadic") == "true":
             return None
         arguments = node.nodes("args")
         if function.name in OBJECTS:
-            return self._object(arguments, scope)
+            return self._object(arguments, scope, known)
         if function.name in BUILT_ARRAYS:
-            return JsonShape("array", null_elements=not all(self._prover.never_null(each, scope) for each in arguments))
+            return JsonShape(
+                "array", null_elements=not all(self._prover.never_null(each, scope, known) for each in arguments)
+            )
         if function.name in WHOLE:
             return self._row(scope.resolve(arguments[0]), scope)
         return None
 
-    def _object(self, arguments: list[Node], scope: Scope) -> JsonShape | None:
+    def _object(self, arguments: list[Node], scope: Scope, known: Keys) -> JsonShape | None:
         keys: dict[str, bool] = {}
         for key, value in zip(arguments[::2], arguments[1::2], strict=True):
             if key.tag != "CONST" or key["consttype"] not in ("25", "705") or key["constisnull"] == "true":
                 return None
-            keys[_text(key)] = not self._prover.never_null(value, scope)
+            keys[_text(key)] = not self._prover.never_null(value, scope, known)
         return JsonShape("object", keys)
 
     def _row(self, node: Node, scope: Scope) -> JsonShape | None:

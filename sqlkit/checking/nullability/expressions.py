@@ -91,7 +91,7 @@ class Expressions:
 
     def verdict(self, node: Node, scope: Scope, place: Place) -> Verdict:
         """Return the verdict of an expression; a node that nobody knows may be NULL."""
-        if (place.known or scope.tells) and node.tag not in ("CONST", "VAR" if not place.known else ""):
+        if (place.known or scope.tells) and node.tag != "CONST":
             key = key_of(node, scope.schema)
             if key in place.known or (place.rows and place.grouped is None and scope.knows(key)):
                 return proved("a condition rules NULL out")
@@ -120,7 +120,7 @@ class Expressions:
             return self.verdict(resolved, scope, place)
         if ("column", 0, number, column) in scope.known:
             return proved(f"a condition rules NULL out{self._named(scope, number, column)}")
-        if number in scope.padded and not scope.assume_rows:
+        if number in scope.padded and not scope.assume_rows and not _is_there(number, place.known):
             return nullable(scope.padded[number])
         found = self._queries.column(scope, number, column)
         if not found.certain and ("column", 0, number, column) in scope.present:
@@ -447,6 +447,11 @@ RULES: dict[str, Rule] = {
     "JSONCONSTRUCTOREXPR": Expressions._json,
     **dict.fromkeys(NEVER, Expressions._never),
 }
+
+
+def _is_there(number: int, known: Keys) -> bool:
+    """Tell whether a relation's row must be there because a column of it is not NULL."""
+    return any(key[0] == "column" and key[1] == 0 and key[2] == number for key in known)
 
 
 def _as_returned(node: Node, scope: Scope) -> bool:
