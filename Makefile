@@ -12,7 +12,7 @@ $(INSTALLED): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@touch $@
 
-.PHONY: help install demo test lint format bench clean
+.PHONY: help install demo test lint format bench scoreboard clean
 help:  ## What there is to make
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
@@ -38,6 +38,9 @@ format: $(INSTALLED)  ## ruff's and sqlfluff's own mending
 
 bench: $(INSTALLED)  ## The benchmarks (ratios in one run)
 	$(BIN)/python -m benchmarks
+
+scoreboard: $(INSTALLED)  ## Proofs of NULL against the truth, ours beside the peers'
+	$(BIN)/python -m benchmarks.scoreboard
 
 clean:  ## Away with the virtual environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
