@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,11 @@ import pytest
 from sqlkit.testing import TestServer, dropped_afterwards, rolled_back, template
 
 ROOT = Path(__file__).parent.parent
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and every process that it starts; tests send it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 SOLEIL = "soleil"
 
 
@@ -140,3 +146,31 @@ def presentations_conn(presentations_shared_dsn: str) -> Iterator[psycopg.Connec
     """Give a connection to presentations' database, in a transaction that is rolled back after the test."""
     with rolled_back(presentations_shared_dsn) as connection:
         yield connection
+
+
+def load_openai_frontend(dsn: str) -> None:
+    """Bring a database to openai_frontend's newest schema."""
+    from sqlkit.apps.openai_frontend import init_database
+
+    assert init_database(dsn)
+
+
+@pytest.fixture(scope="session")
+def frontend_template(server: TestServer) -> Iterator[str]:
+    """Give the name of a template database with openai_frontend's migrations."""
+    with template(server, load_openai_frontend, "frontend") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def frontend_shared_dsn(server: TestServer, frontend_template: str) -> Iterator[str]:
+    """Give the DSN of the one database with openai_frontend's tables for tests that roll back."""
+    with dropped_afterwards(server, frontend_template, "shared") as database:
+        yield server.dsn_for(database, "openai_frontend")
+
+
+@pytest.fixture
+def frontend_dsn(server: TestServer, frontend_template: str) -> Iterator[str]:
+    """Give the DSN of a clone of openai_frontend's database, for a test that commits; dropped after the test."""
+    with dropped_afterwards(server, frontend_template, "clone") as database:
+        yield server.dsn_for(database, "openai_frontend")
