@@ -43,12 +43,17 @@ class JsonShape:
     ``kind`` is "object" (``json_build_object``, ``row_to_json`` and their like) or "array" (``json_agg``,
     ``json_build_array``). ``keys`` are an object's, each with whether its value can be NULL; ``element`` is the shape
     of an array's elements, None where nothing is known of them; ``null_elements`` says that an element can be NULL.
+    ``types`` has the types that an object's values have in SQL (OIDs, 0 where the tree does not tell), ``parts`` the
+    shapes of those that are built there too, ``element_type`` the type of an array's elements.
     """
 
     kind: str
     keys: Mapping[str, bool] = field(default_factory=dict)
     element: JsonShape | None = None
     null_elements: bool = True
+    types: Mapping[str, int] = field(default_factory=dict)
+    parts: Mapping[str, JsonShape] = field(default_factory=dict)
+    element_type: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sqlkit.checking.description import JsonShape
+from sqlkit.checking.exprtypes import expression_type
 from sqlkit.checking.nullability.conditions import NONE, Keys
 from sqlkit.checking.nullability.prover import UNREADABLE, Prover
 from sqlkit.checking.nullability.scopes import RELATION, SUBQUERY, Scope
@@ -68,6 +69,7 @@ class _Shapes:
             "array",
             element=self.of(argument, scope, known),
             null_elements=not self._prover.never_null(argument, scope, known),
+            element_type=expression_type(argument),
         )
 
     def _call(self, node: Node, scope: Scope, known: Keys) -> JsonShape | None:
@@ -87,30 +89,38 @@ class _Shapes:
 
     def _object(self, arguments: list[Node], scope: Scope, known: Keys) -> JsonShape | None:
         keys: dict[str, bool] = {}
+        types: dict[str, int] = {}
+        parts: dict[str, JsonShape] = {}
         for key, value in zip(arguments[::2], arguments[1::2], strict=True):
             if key.tag != "CONST" or key["consttype"] not in ("25", "705") or key["constisnull"] == "true":
                 return None
-            keys[_text(key)] = not self._prover.never_null(value, scope, known)
-        return JsonShape("object", keys)
+            name = _text(key)
+            keys[name] = not self._prover.never_null(value, scope, known)
+            types[name] = expression_type(value)
+            if part := self.of(value, scope, known):
+                parts[name] = part
+        return JsonShape("object", keys, types=types, parts=parts)
 
     def _row(self, node: Node, scope: Scope) -> JsonShape | None:
         if node.tag != "VAR" or node["varattno"] != "0" or node["varlevelsup"] != "0":
             return None
         number = node.number("varno")
         entry = scope.entry(number)
-        names: list[tuple[int, str]]
+        names: list[tuple[int, str, int]]
         if entry.number("rtekind") == RELATION:
             relation = scope.relation(number)
             if relation is None:
                 return None
-            names = [(column.number, column.name) for column in relation.columns.values()]
+            names = [(column.number, column.name, column.type) for column in relation.columns.values()]
         elif entry.number("rtekind") == SUBQUERY:
             live = [each for each in entry["subquery"].nodes("targetList") if not each.flag("resjunk")]
-            names = [(column, each["resname"]) for column, each in enumerate(live, 1)]
+            names = [(column, each["resname"], expression_type(each["expr"])) for column, each in enumerate(live, 1)]
         else:
             return None
         return JsonShape(
-            "object", {name: not self._prover.column(scope, number, column).certain for column, name in names}
+            "object",
+            {name: not self._prover.column(scope, number, column).certain for column, name, _ in names},
+            types={name: type_ for _, name, type_ in names},
         )
 
 
