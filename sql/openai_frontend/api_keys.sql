@@ -1,7 +1,7 @@
 -- name: create_api_key
 -- The new key. A user who does not exist is a ForeignKeyViolation.
 insert into api_keys (user_id, name, key_prefix, key_hash, scopes, expires_at)
-values (:key.user_id, :key.name, :key_prefix, :key_hash, :key.scopes, :key.expires_at)
+values (:key.user_id, :key.name, :digest.key_prefix, :digest.key_hash, :key.scopes, :key.expires_at)
 returning
     api_key_id, user_id, name, key_prefix, scopes, is_active, created_at, updated_at, last_used_at,
     expires_at, revoked_at;

@@ -17,6 +17,7 @@ from sqlkit.apps.openai_frontend.models import (
     ApiKeyChanges,
     Credentials,
     DayLines,
+    KeyDigest,
     LevelLines,
     LogLevel,
     LogLine,
@@ -137,7 +138,7 @@ class RefreshTokenQueries(Protocol):
 class ApiKeyQueries(Protocol):
     """What programs call with: ``sql/openai_frontend/api_keys.sql``."""
 
-    async def create_api_key(self, db: AsyncExecutor, *, key: NewApiKey, key_prefix: str, key_hash: bytes) -> ApiKey:
+    async def create_api_key(self, db: AsyncExecutor, *, key: NewApiKey, digest: KeyDigest) -> ApiKey:
         """Create a key of which the hash is known; ``issue_api_key`` makes the key itself."""
         ...
 

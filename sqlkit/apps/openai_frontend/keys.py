@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from sqlkit import Executor
-from sqlkit.apps.openai_frontend.models import ApiKey, NewApiKey, VerifiedKey
+from sqlkit.apps.openai_frontend.models import ApiKey, KeyDigest, NewApiKey, VerifiedKey
 from sqlkit.apps.openai_frontend.queries import api_keys
 from sqlkit.security import digest_of, new_token
 
@@ -24,7 +24,8 @@ class IssuedKey(NamedTuple):
 def issue_api_key(db: Executor, *, key: NewApiKey) -> IssuedKey:
     """Make a key of 256 random bits; ForeignKeyViolation for an unknown user."""
     fresh = new_token("sk")
-    row = api_keys.create_api_key(db, key=key, key_prefix=fresh.shown, key_hash=fresh.digest)
+    digest = KeyDigest(key_prefix=fresh.shown, key_hash=fresh.digest)
+    row = api_keys.create_api_key(db, key=key, digest=digest)
     return IssuedKey(fresh.secret, row)
 
 

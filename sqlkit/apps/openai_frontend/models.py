@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from sqlkit.operations.logfiles import LogLevel
 from sqlkit.patches import UNCHANGED, Changes
@@ -26,6 +26,7 @@ __all__ = [
     "ApiKeyChanges",
     "Credentials",
     "DayLines",
+    "KeyDigest",
     "LevelLines",
     "LogLevel",
     "LogLine",
@@ -67,6 +68,12 @@ Tokens: TypeAlias = Annotated[int, Field(ge=0)]
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _future(moment: datetime) -> datetime:
+    if moment <= _now():
+        raise ValueError("it is in the past already")
+    return moment
 
 
 class Input(BaseModel):
@@ -136,7 +143,14 @@ class NewApiKey(Input):
     user_id: int
     name: Text
     scopes: list[Text] = []
-    expires_at: AwareDatetime | None = None
+    expires_at: Annotated[AwareDatetime, AfterValidator(_future)] | None = None
+
+
+class KeyDigest(Input):
+    """What the database knows of a key itself: its first letters, for people, and its SHA-256."""
+
+    key_prefix: str = Field(pattern=r"^[!-~]{4,16}$")
+    key_hash: bytes = Field(min_length=32, max_length=32, repr=False)
 
 
 class ApiKeyChanges(Changes, Input):
