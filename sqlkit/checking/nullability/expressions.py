@@ -118,12 +118,15 @@ class Expressions:
         resolved = scope.resolve(node)
         if resolved is not node:
             return self.verdict(resolved, scope, place)
-        if ("column", 0, number, column) in scope.known:
-            return proved(f"a condition rules NULL out{self._named(scope, number, column)}")
-        if number in scope.padded and not scope.assume_rows and not _is_there(number, place.known):
+        known = ("column", 0, number, column) in scope.known
+        if not known and number in scope.padded and not scope.assume_rows and not _is_there(number, place.known):
             return nullable(scope.padded[number])
         found = self._queries.column(scope, number, column)
-        if not found.certain and ("column", 0, number, column) in scope.present:
+        if found.certain:
+            return found
+        if known:
+            return proved(f"a condition rules NULL out{self._named(scope, number, column)}")
+        if ("column", 0, number, column) in scope.present:
             return proved(f"a join's condition rules NULL out{self._named(scope, number, column)}")
         return found
 
