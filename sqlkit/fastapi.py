@@ -19,14 +19,26 @@ Needs the extra ``fastapi``. An AsyncDatabase serves ``async def`` in the same w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+import psycopg
+from psycopg import errors
 
-from sqlkit.database import AsyncDatabase, Database, Isolation
+from sqlkit.database import AsyncDatabase, Database, Health, Isolation, PoolStatus
+from sqlkit.errors import ConfigurationError, NoRow, PoolExhausted
+from sqlkit.pages import PageTokenError
 from sqlkit.settings import Settings
+
+try:
+    from fastapi import APIRouter, Depends, FastAPI, Request, Response
+    from fastapi.responses import JSONResponse
+except ImportError:
+    raise ConfigurationError("fastapi is not installed: pip install 'sqlkit[fastapi]'") from None
 
 __all__ = [
     "async_connection_of",
@@ -38,6 +50,13 @@ __all__ = [
     "lifespan_of",
     "transaction_of",
 ]
+
+log = logging.getLogger("sqlkit.fastapi")
+
+RETRY_AFTER = "1"  # seconds: a pool that is exhausted or a conflict is over soon, or lasts
+
+
+# The database of an application.
 
 
 def lifespan_of(
@@ -52,32 +71,140 @@ def lifespan_of(
     ``settings`` may be a DSN or a function, called at the start; None reads the environment. ``at_start`` is called
     with the open database before the first request, and awaited with an AsyncDatabase: migrations, partitions.
     """
-    raise NotImplementedError
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        found = settings() if callable(settings) else settings
+        opened = _opened_async if issubclass(kind, AsyncDatabase) else _opened
+        async with opened(kind, found, at_start) as database:
+            setattr(app.state, name, database)
+            yield
+
+    return lifespan
+
+
+@asynccontextmanager
+async def _opened(
+    kind: Any, settings: Settings | str | None, at_start: Callable[[Any], Any] | None
+) -> AsyncIterator[Any]:
+    """Open a Database and close it, in threads: both wait."""
+    database: Database = await asyncio.to_thread(kind.connect, settings)
+    try:
+        if at_start is not None:
+            await asyncio.to_thread(at_start, database)
+        yield database
+    finally:
+        await asyncio.to_thread(database.close)
+
+
+@asynccontextmanager
+async def _opened_async(
+    kind: Any, settings: Settings | str | None, at_start: Callable[[Any], Any] | None
+) -> AsyncIterator[Any]:
+    async with kind.connect(settings) as database:
+        if at_start is not None:
+            await at_start(database)
+        yield database
+
+
+def _found(request: Request, name: str, kind: type[Any] | tuple[type[Any], ...]) -> Any:
+    """Return the application's database; ConfigurationError where there is none or it is of the other colour."""
+    database = getattr(request.app.state, name, None)
+    if database is None:
+        raise ConfigurationError(
+            f"app.state.{name}: there is no database: FastAPI(lifespan=lifespan_of(...)) opens one"
+        )
+    if not isinstance(database, kind):
+        wanted = kind.__name__ if isinstance(kind, type) else "Database"
+        raise ConfigurationError(f"app.state.{name}: {wanted} is wanted, not {type(database).__name__}")
+    return database
+
+
+# Dependencies: each commits when the route has returned (scope="function"), before its answer is sent. FastAPI's
+# default would commit after it, when a failure can be told to nobody.
 
 
 def database_of(name: str = "db") -> Any:
     """Depend on the application's Database or AsyncDatabase itself: for single queries and for background tasks."""
-    raise NotImplementedError
+
+    async def database(request: Request) -> Any:
+        return _found(request, name, (Database, AsyncDatabase))
+
+    return Depends(database)
 
 
 def connection_of(name: str = "db") -> Any:
     """Depend on a connection of a Database; it commits when the route has returned, before the response is sent."""
-    raise NotImplementedError
+
+    def connection(request: Request) -> Iterator[psycopg.Connection[Any]]:
+        with _found(request, name, Database).connection() as conn:
+            yield conn
+
+    return Depends(connection, scope="function")
 
 
 def transaction_of(name: str = "db", isolation: Isolation | None = None, read_only: bool | None = None) -> Any:
     """Depend on a connection in a transaction with these options; otherwise as ``connection_of``."""
-    raise NotImplementedError
+
+    def transaction(request: Request) -> Iterator[psycopg.Connection[Any]]:
+        with _found(request, name, Database).transaction(isolation, read_only) as conn:
+            yield conn
+
+    return Depends(transaction, scope="function")
 
 
 def async_connection_of(name: str = "db") -> Any:
     """Depend on a connection of an AsyncDatabase; it commits when the route has returned, before the response."""
-    raise NotImplementedError
+
+    async def connection(request: Request) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        async with _found(request, name, AsyncDatabase).connection() as conn:
+            yield conn
+
+    return Depends(connection, scope="function")
 
 
 def async_transaction_of(name: str = "db", isolation: Isolation | None = None, read_only: bool | None = None) -> Any:
     """Depend on an asynchronous connection in a transaction with these options."""
-    raise NotImplementedError
+
+    async def transaction(request: Request) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        async with _found(request, name, AsyncDatabase).transaction(isolation, read_only) as conn:
+            yield conn
+
+    return Depends(transaction, scope="function")
+
+
+# Errors as answers.
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The status and the text for an error, and whether the same request may succeed soon."""
+
+    status: int
+    detail: str
+    again: bool = False
+
+
+#: What is answered for each error: the nearest class in its ancestry counts.
+ANSWERS: dict[type[Exception], Answer] = {
+    NoRow: Answer(404, "not found"),
+    PageTokenError: Answer(400, "the token of the page is not one of this list"),
+    PoolExhausted: Answer(503, "the database is busy", again=True),
+    errors.UniqueViolation: Answer(409, "it is there already"),
+    errors.ExclusionViolation: Answer(409, "it collides with another"),
+    errors.ForeignKeyViolation: Answer(409, "it refers to what is not there, or others refer to it"),
+    errors.RestrictViolation: Answer(409, "others refer to it"),
+    errors.CheckViolation: Answer(422, "a value is not allowed"),
+    errors.NotNullViolation: Answer(422, "a value is missing"),
+    errors.NumericValueOutOfRange: Answer(422, "a number is too large"),
+    errors.StringDataRightTruncation: Answer(422, "a text is too long"),
+    errors.InsufficientPrivilege: Answer(403, "not allowed"),
+    errors.SerializationFailure: Answer(503, "others changed the same at once", again=True),
+    errors.DeadlockDetected: Answer(503, "others changed the same at once", again=True),
+    errors.LockNotAvailable: Answer(503, "others changed the same at once", again=True),
+    errors.QueryCanceled: Answer(503, "the database took too long", again=True),
+    errors.OperationalError: Answer(503, "the database cannot be reached", again=True),
+}
 
 
 def install_errors(app: FastAPI) -> None:
@@ -87,9 +214,54 @@ def install_errors(app: FastAPI) -> None:
     constraint's or column's name; a page's token that is not ours 400; a right that lacks 403; no connection in time,
     a lost one, and a conflict of transactions 503 with Retry-After.
     """
-    raise NotImplementedError
+    for kind, answer in ANSWERS.items():
+        app.add_exception_handler(kind, _responder(answer))
+
+
+def _responder(answer: Answer) -> Callable[[Request, Exception], Any]:
+    async def respond(request: Request, error: Exception) -> Response:
+        if isinstance(error, errors.CheckViolation) and not error.diag.constraint_name:
+            raise error  # a partition is missing, which is no fault of the request's
+        # Of the error its class and its place only: the text of a constraint's quotes the row.
+        place = next(iter(getattr(error, "__notes__", ())), "")
+        level = logging.WARNING if answer.status >= 500 else logging.INFO
+        log.log(level, "%s %s: %d: %s %s", request.method, request.url.path, answer.status, type(error).__name__, place)
+        headers = {"Retry-After": RETRY_AFTER} if answer.again else None
+        return JSONResponse({"detail": answer.detail, **_named(error)}, answer.status, headers)
+
+    return respond
+
+
+def _named(error: Exception) -> dict[str, str]:
+    """Return the constraint or column that an error names."""
+    if not isinstance(error, psycopg.Error):
+        return {}
+    names = {"constraint": error.diag.constraint_name, "column": error.diag.column_name}
+    return {kind: name for kind, name in names.items() if name}
+
+
+# Health and status.
 
 
 def health_router(name: str = "db") -> APIRouter:
     """Return the routes ``/health`` (200 or 503, with reasons) and ``/status`` (the figures of the pool)."""
-    raise NotImplementedError
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/health", responses={503: {"model": Health, "description": "The database does not answer."}})
+    async def health(request: Request, response: Response) -> Health:
+        """Say whether the database answers."""
+        database = _found(request, name, (Database, AsyncDatabase))
+        if isinstance(database, AsyncDatabase):
+            found = await database.health()
+        else:
+            found = await asyncio.to_thread(database.health)
+        response.status_code = 200 if found.healthy else 503
+        return found
+
+    @router.get("/status")
+    async def status(request: Request) -> PoolStatus:
+        """Say how many connections the pool has, and how many of them are lent."""
+        database: Database | AsyncDatabase = _found(request, name, (Database, AsyncDatabase))
+        return database.status()
+
+    return router

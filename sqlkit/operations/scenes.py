@@ -106,10 +106,10 @@ def framed(scene: Scene, steps: Steps[T], *, undo: bool = False) -> Steps[T]:
         before: dict[str, str] = {}
         if inner and not undo:
             before = yield from _current(PLAIN)
-        yield from _set(dict(scene.local.settings) if scene.local and not inner else {}, "true")
-        yield from _set(PLAIN, "true")
+        yield from _set(dict(scene.local.settings) if scene.local and not inner else {}, local=True)
+        yield from _set(PLAIN, local=True)
         result = yield from steps
-        yield from _set(before, "true")
+        yield from _set(before, local=True)
     except BaseException:
         with suppress(psycopg.Error):  # of a connection that is lost, whose error is on its way
             yield from _back(inner)
@@ -132,7 +132,7 @@ def _back(inner: bool) -> Steps[None]:
 def set_for_session(settings: Mapping[str, str]) -> Steps[dict[str, str]]:
     """Set what a statement needs that runs in no transaction; return what was set before."""
     before = yield from _current(settings)
-    yield from _set(settings, "false")
+    yield from _set(settings, local=False)
     return before
 
 
@@ -142,11 +142,11 @@ def _current(settings: Mapping[str, str]) -> Steps[dict[str, str]]:
     return dict(zip(settings, row, strict=True))
 
 
-def _set(settings: Mapping[str, str], local: str) -> Steps[None]:
+def _set(settings: Mapping[str, str], *, local: bool) -> Steps[None]:
     """Set in the transaction or the session; as literals, for what changes the search path must be seen to."""
     if settings:
         calls = [
-            sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.SQL(local))
+            sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
             for name, value in settings.items()
         ]
         yield Run(sql.SQL("select {}").format(sql.SQL(", ").join(calls)))
