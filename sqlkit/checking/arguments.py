@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import NoneType
 from typing import Any, get_origin
 
@@ -58,7 +58,7 @@ class Arguments:
         for reason in sending(annotation, parameter.type, send):
             advice = self._advice(parameter, reason)
             yield self._finding("SK002", f"{subject}: {reason}: {advice}", parameter)
-        if parameter.target is not None and self._can_be_null(parameter.reference, annotation):
+        if parameter.target is not None and self._takes_none(parameter.reference, annotation, (NoneType,)):
             told = f"{subject} can be None, and is written to {parameter.target}, which is NOT NULL"
             yield self._finding("SK003", f"{told}: take None off its annotation", parameter)
 
@@ -82,8 +82,17 @@ class Arguments:
 
     # None.
 
-    def _can_be_null(self, reference: Reference, annotation: Any) -> bool:
-        if NoneType not in without_unset(members(annotation)):
+    def never_none(self, described: Described, numbers: Collection[int]) -> bool:
+        """Tell whether none of a variant's parameters with these numbers can be NULL."""
+        references = [parameter.reference for parameter in described.parameters if parameter.number in numbers]
+        found = [(reference, self._annotation(reference)) for reference in references]
+        return len(found) == len(numbers) and not any(
+            told is None or self._takes_none(reference, told[0], (NoneType, Any, object)) for reference, told in found
+        )
+
+    def _takes_none(self, reference: Reference, annotation: Any, nones: Collection[Any]) -> bool:
+        """Tell whether None can be sent; ``nones`` are the annotations that say so."""
+        if not any(part in nones for part in without_unset(members(annotation))):
             return False
         parameter = self.contract.parameters.get(reference.name)
         if reference not in self.optional or parameter is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import NoneType
 from typing import Any, get_origin
 
+from sqlkit.checking.arguments import Arguments
 from sqlkit.checking.description import Described, DescribedColumn, Description
 from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.matching import Filled, Match, NestedGroup, match_columns
@@ -25,8 +26,9 @@ __all__ = ["Columns"]
 class Columns:
     """The row type of one query, compared with the columns of its variants (SK004 to SK008, SK017, SK021)."""
 
-    def __init__(self, query: LoadedQuery, sql: SqlPlaces, python: PythonPlaces) -> None:
+    def __init__(self, query: LoadedQuery, arguments: Arguments, sql: SqlPlaces, python: PythonPlaces) -> None:
         self.query = query
+        self.arguments = arguments
         self.sql = sql
         self.python = python
         self._matches: dict[tuple[str, ...], Match] = {}
@@ -91,9 +93,13 @@ class _Variant:
         group = filled.group
         while group is not None:
             if group.optional:
-                return column.nullable_in_row
+                return column.nullable_in_row and not self._hangs_on_arguments(column)
             group = group.above
-        return column.nullable
+        return column.nullable and not self._hangs_on_arguments(column)
+
+    def _hangs_on_arguments(self, column: DescribedColumn) -> bool:
+        """Tell whether a column is never NULL because the arguments that could make it so are never None."""
+        return bool(column.depends) and self.of.arguments.never_none(self.described, column.depends)
 
     def _is_needless(self, filled: Filled) -> bool:
         if NoneType not in members(filled.expected.annotation) or not filled.required:

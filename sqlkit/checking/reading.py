@@ -10,7 +10,8 @@ from psycopg.pq.abc import PGresult
 
 from sqlkit.checking.cardinality import always, single
 from sqlkit.checking.checkedvalues import checked_values
-from sqlkit.checking.description import Described, DescribedColumn, DescribedParameter, JsonShape
+from sqlkit.checking.copied import describe_copy
+from sqlkit.checking.description import Described, DescribedColumn, DescribedParameter, JsonShape, Refused
 from sqlkit.checking.jsonshapes import json_shape
 from sqlkit.checking.locating import JoinLines
 from sqlkit.checking.nullability.prover import Prover
@@ -77,8 +78,13 @@ class Reader:
 
     def read(
         self, statement: Statement, variant: Variant, shape: Shape, text: str | None, why_not: str | None
-    ) -> Described:
-        """Return the description of a variant; ``text`` is its tree's, ``why_not`` says why there is none."""
+    ) -> Described | Refused:
+        """Return the description of a variant; ``text`` is its tree's, ``why_not`` says why there is none.
+
+        Refused for a copy into what is not there, of which PostgreSQL says nothing before it runs.
+        """
+        if statement.copy is not None:
+            return describe_copy(statement.copy, self._schema, self._types, why_not or "copy has no tree")
         query = _query(text)
         if query is None:
             why_not = why_not or "its tree cannot be read"

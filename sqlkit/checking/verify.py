@@ -52,7 +52,7 @@ class _Query:
         self.sql = sql
         self.python = python
         self.arguments = Arguments(query, sql, python)
-        self.columns = Columns(query, sql, python)
+        self.columns = Columns(query, self.arguments, sql, python)
 
     def findings(self, description: Description) -> Iterator[Finding]:
         described = description.outcome
