@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
@@ -16,10 +14,13 @@ from sqlkit.checking.describing import describe
 from sqlkit.checking.description import Described, Description, Refused, Undescribed
 from sqlkit.checking.directives import check_directives, without_allowed
 from sqlkit.checking.findings import Finding, Place, Severity, Trouble
+from sqlkit.checking.lints import lint
+from sqlkit.checking.plans import check_plans, update_plans
 from sqlkit.checking.positions import SqlPlaces, common_words
 from sqlkit.checking.project import Project
 from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import ProjectFacts, read_sources
+from sqlkit.checking.verify import verify
 from sqlkit.checking.workbench import Bench, CannotCheck, Workbench, said_by
 from sqlkit.statements import Statement
 
@@ -29,21 +30,6 @@ __all__ = ["Counts", "Report", "check"]
 UNKNOWN_NAMES = frozenset({"42883", "42704"})
 
 Progress = Callable[[str], None]
-
-
-def _part(module: str, name: str) -> Any:
-    """Return a part that may not stand yet."""
-    try:
-        return getattr(importlib.import_module(f"sqlkit.checking.{module}"), name)
-    except ModuleNotFoundError:
-        return lambda *_: iter(())
-
-
-lint, check_plans, verify = (
-    _part("lints", "lint"),
-    _part("plans", "check_plans"),
-    _part("verify", "verify"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +76,7 @@ class _Options:
     select: frozenset[str]
     ignore: frozenset[str]
     plans: bool
+    update_plans: bool
     progress: Progress
 
     def shows(self, finding: Finding, project: Project) -> bool:
@@ -113,16 +100,18 @@ def check(
     select: Collection[str] = (),
     ignore: Collection[str] = (),
     plans: bool = False,
+    update_plans: bool = False,
     bindir: str | os.PathLike[str] | None = None,
     progress: Progress = lambda _: None,
 ) -> Report:
     """Check projects and return what was found; nothing is left behind, whatever happens.
 
     Without a ``dsn`` a server is started and migrated. ``hints`` wins over what the projects say; ``select`` shows
-    these codes alone, ``ignore`` all but these. ``plans`` compares plans, which needs a ``dsn``. ``progress`` is told
-    what is being done. What cannot be checked is a trouble in the report, never an exception.
+    these codes alone, ``ignore`` all but these. ``plans`` compares plans with the projects' snapshots, which needs a
+    ``dsn`` with real statistics; ``update_plans`` writes these anew. ``progress`` is told what is being done. What
+    cannot be checked is a trouble in the report, never an exception.
     """
-    options = _Options(hints, frozenset(select), frozenset(ignore), plans, progress)
+    options = _Options(hints, frozenset(select), frozenset(ignore), plans or update_plans, update_plans, progress)
     report = Report()
     with Workbench(dsn, bindir=bindir, progress=progress) as workbench:
         for project in [projects] if isinstance(projects, Project) else projects:
@@ -154,7 +143,7 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
                 reasons += impossible
                 facts = replace(facts, descriptions=descriptions)
                 if options.plans and project.plans is not None:
-                    findings += check_plans(bench.conn, facts, project.plans)
+                    findings += _plans(bench, facts, project.plans, options, reasons)
         except CannotCheck as reason:
             reasons.append(str(reason))
         except psycopg.Error as error:
@@ -163,6 +152,15 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
     shown = [finding for finding in without_allowed(findings, facts.statements) if options.shows(finding, project)]
     troubles = tuple(Trouble(reason, project.name) for reason in reasons)
     return Report(tuple(_sorted(shown)), troubles, _count(facts))
+
+
+def _plans(bench: Bench, facts: ProjectFacts, snapshot: Path, options: _Options, reasons: list[str]) -> list[Finding]:
+    options.progress("explaining")
+    with bench.conn.transaction(force_rollback=True):
+        if options.update_plans:
+            update_plans(bench.conn, facts, snapshot, reasons.append)
+            return [each for each in check_plans(bench.conn, facts, snapshot) if each.code != "SK016"]
+        return list(check_plans(bench.conn, facts, snapshot, reasons.append))
 
 
 def _findings(facts: ProjectFacts) -> Iterator[Finding]:

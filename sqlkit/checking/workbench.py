@@ -142,10 +142,11 @@ class Workbench:
 
 
 def old_server(version: int) -> str | None:
-    """Say that a server is too old, by its version number (130021 is 13.21); None where it is not."""
+    """Say that a server is too old, by its version number (130021 is 13.21, 90624 is 9.6.24); None where it is not."""
     if version >= OLDEST * 10000:
         return None
-    return f"PostgreSQL {version // 10000}.{version % 10000} is older than {OLDEST}: check against a newer one"
+    minor = version % 10000 if version >= 100000 else f"{version // 100 % 100}.{version % 100}"
+    return f"PostgreSQL {version // 10000}.{minor} is older than {OLDEST}: check against a newer one"
 
 
 def said_by(error: Exception) -> str:

@@ -96,6 +96,9 @@ def check_command(
     plans: Annotated[
         bool, typer.Option("--plans", help="Look at plans, too, and compare them with the snapshot; needs --dsn.")
     ] = False,
+    update_plans: Annotated[
+        bool, typer.Option("--update-plans", help="Look at plans and write the snapshot anew; needs --dsn.")
+    ] = False,
     name: ProjectOption = None,
 ) -> None:
     """Prove every statement, in every variant, against the migrated schema, and compare it with its Protocol.
@@ -107,7 +110,7 @@ def check_command(
     projects = _projects(modules or [], config, name)
     given = {"schema": schema, "migrations": _absolute(migrations), "sql": tuple(map(Path.absolute, sql or []))}
     projects = [project.replaced(**given) for project in projects]
-    _expect_enough(projects, dsn, plans)
+    _expect_enough(projects, dsn, plans or update_plans)
     with told(form is Format.TEXT) as progress:
         report = check(
             projects,
@@ -116,6 +119,7 @@ def check_command(
             select=known_codes(_split(select), "--select"),
             ignore=known_codes(_split(ignore), "--ignore"),
             plans=plans,
+            update_plans=update_plans,
             progress=progress,
         )
     _print(report, form, strict=strict)
