@@ -80,6 +80,10 @@ class Level:
             return found.entry in known
         return all(self._is_fixed(node, known) for node in _outside_subqueries(found))
 
+    def steady(self, expression: Node) -> bool:
+        """Tell whether an expression has one value for one row, however often it is evaluated."""
+        return all(node.tag == "VAR" or self._is_steady(node) for node in _outside_subqueries(expression))
+
     def _is_fixed(self, node: Node, known: Mapping[int, object]) -> bool:
         if node.tag == "VAR":
             return bool(node.number("varlevelsup")) or self.fixed(node, known)
@@ -147,22 +151,29 @@ def conjuncts(condition: Node | None) -> Iterator[Node]:
         yield condition
 
 
-def same(written: Any, expression: Any, entry: int, level: Level) -> bool:
-    """Tell whether an index's expression, whose variables are of entry 1, is this one of an entry, word for word."""
+def same(written: Any, expression: Any, level: Level, entry: int | None = None) -> bool:
+    """Tell whether two expressions of a query are one, word for word.
+
+    With an ``entry`` the first is an index's, whose variables are the columns of that entry.
+    """
     if isinstance(written, Node):
-        if not isinstance(expression, Node):
+        if not isinstance(expression, Node) or written.tag != expression.tag:
             return False
         if written.tag == "VAR":
-            column = Column(entry, written.number("varattno"))
-            return expression.get("vartype") == written["vartype"] and level.resolve(expression) == column
+            return _same_variable(written, expression, level, entry)
         told = (written.keys() | expression.keys()) - UNTOLD
-        return written.tag == expression.tag and all(
-            same(written.get(name), expression.get(name), entry, level) for name in told
-        )
+        return all(same(written.get(name), expression.get(name), level, entry) for name in told)
     if isinstance(written, list):
         pairs = isinstance(expression, list) and len(written) == len(expression)
-        return pairs and all(same(one, other, entry, level) for one, other in zip(written, expression, strict=True))
+        return pairs and all(same(one, other, level, entry) for one, other in zip(written, expression, strict=True))
     return bool(written == expression)
+
+
+def _same_variable(written: Node, expression: Node, level: Level, entry: int | None) -> bool:
+    found = level.resolve(expression)
+    if not isinstance(found, Column) or written["vartype"] != expression["vartype"]:
+        return False
+    return found == (level.resolve(written) if entry is None else Column(entry, written.number("varattno")))
 
 
 def is_number(expression: Node | None, numbers: tuple[int, ...]) -> bool:

@@ -28,16 +28,16 @@ Bounds = Mapping[int, frozenset[Bound]]
 #: Says why a relation gives one row at most, given the columns of it that are bound; None where it may give more.
 Settle = Callable[[int, Bounds, Mapping[int, str]], str | None]
 
-INNER, LEFT, RIGHT = "0", "1", "3"
+INNER, LEFT, FULL, RIGHT = "0", "1", "2", "3"
 
 
 @dataclass(slots=True)
 class World:
     """The join tree of one query under some conditions, and what is settled there.
 
-    ``settled`` has the reason of each entry; ``inner`` are the outer joins whose condition holds here. ``given`` are
-    the bounds of expressions that come from outside: what a query around this one compares its columns with.
-    ``scope`` are the entries that are asked for.
+    ``settled`` has the reason of each entry; ``kinds`` has the outer joins that are of another kind here than they are
+    written, for conditions refuse their rows of NULLs. ``given`` are the bounds of expressions that come from outside:
+    what a query around this one compares its columns with. ``scope`` are the entries that are asked for.
     """
 
     level: Level
@@ -46,22 +46,22 @@ class World:
     given: list[tuple[Column | Node, frozenset[Bound]]]
     scope: set[int]
     settled: dict[int, str] = field(default_factory=dict)
-    inner: set[int] = field(default_factory=set)
+    kinds: dict[int, str] = field(default_factory=dict)
     conditions: list[Node] = field(default_factory=list)
     present: set[int] = field(default_factory=set)
-    outer: list[tuple[Node, Node, Node]] = field(default_factory=list)
+    outer: list[tuple[Node, list[Node], list[Node]]] = field(default_factory=list)
     bounds: dict[Column, set[Bound]] = field(default_factory=dict)
     expressions: list[tuple[Node, set[Bound]]] = field(default_factory=list)
 
     def solve(self) -> None:
         """Settle what can be settled."""
         while True:
-            before = len(self.settled), len(self.inner)
+            before = len(self.settled), dict(self.kinds)
             self._collect()
             self._bind()
             self._settle_entries()
             self._settle_outer()
-            if before == (len(self.settled), len(self.inner)):
+            if before == (len(self.settled), self.kinds):
                 return
 
     def bound(self, expression: Node) -> set[Bound]:
@@ -71,7 +71,9 @@ class World:
         found = self.level.resolve(expression)
         if isinstance(found, Column):
             return self.bounds.get(found, set())
-        return next((bounds for known, bounds in self.expressions if known is found), set())
+        if not self.expressions or not self.level.steady(found):
+            return set()
+        return {each for known, bounds in self.expressions if same(known, found, self.level) for each in bounds}
 
     def columns(self, entry: int) -> Bounds:
         """Return the bounds of an entry's columns."""
@@ -94,15 +96,16 @@ class World:
                 raise KeyError(node.tag)
 
     def _join(self, node: Node) -> list[Node]:
-        kind, left, right = node["jointype"], node["larg"], node["rarg"]
-        if kind == INNER or node.number("rtindex") in self.inner:
+        left, right = node["larg"], node["rarg"]
+        kind = self.kinds.get(node.number("rtindex"), node["jointype"])
+        if kind == INNER:
             self.conditions += conjuncts(node["quals"])
             return [left, right]
-        if kind in (LEFT, RIGHT):
-            kept, padded = (left, right) if kind == LEFT else (right, left)
-            self.outer.append((node, kept, padded))
-            return [kept]
-        return []
+        if kind not in (LEFT, FULL, RIGHT):
+            raise KeyError(kind)
+        kept = {LEFT: [left], RIGHT: [right], FULL: []}[kind]
+        self.outer.append((node, kept, [side for side in (left, right) if side not in kept]))
+        return kept
 
     def _bind(self) -> None:
         """Follow the equalities until nothing new is bound."""
@@ -168,7 +171,7 @@ class World:
         if part.expression is None:
             bounds = self.bounds.get(Column(entry, part.column), set())
         elif entry in self.present:
-            found = (bounds for node, bounds in self.expressions if same(part.expression, node, entry, self.level))
+            found = (bounds for node, bounds in self.expressions if same(part.expression, node, self.level, entry))
             bounds = {bound for each in found for bound in each}
         else:
             return False
@@ -181,7 +184,7 @@ class World:
         return entry in self.present and all(self._is_met(part, entry) for part in conjuncts(key.predicate))
 
     def _is_met(self, predicate: Node, entry: int) -> bool:
-        if any(same(predicate, condition, entry, self.level) for condition in self.conditions):
+        if any(same(predicate, condition, self.level, entry) for condition in self.conditions):
             return True
         if predicate.tag != "NULLTEST" or predicate["nulltesttype"] != "1" or predicate["arg"].tag != "VAR":
             return False
@@ -196,14 +199,21 @@ class World:
     def _settle_outer(self) -> None:
         compared = {column.entry for column in self._compared()} if self.outer else set()
         for join, kept, padded in self.outer:
-            inside = set(leaves(padded))
-            if compared & inside:  # its rows of NULLs meet no equality
-                self.inner.add(join.number("rtindex"))
-            elif inside <= self.scope and inside - self.settled.keys() and self.settled.keys() >= set(leaves(kept)):
-                beyond = World(self.level, self.facts, self.settle, self.given, inside, dict(self.settled))
-                beyond.inner = {*self.inner, join.number("rtindex")}
-                beyond.solve()
-                self.settled |= {entry: beyond.settled[entry] for entry in inside & beyond.settled.keys()}
+            met = [side for side in padded if compared & set(leaves(side))]  # whose NULLs meet no equality
+            if met:
+                sides = [*kept, *met]
+                kind = INNER if len(sides) == 2 else LEFT if sides[0] is join["larg"] else RIGHT
+                self.kinds[join.number("rtindex")] = kind
+            elif kept:
+                self._settle_padded(join, kept[0], set(leaves(padded[0])))
+
+    def _settle_padded(self, join: Node, kept: Node, inside: set[int]) -> None:
+        """Settle the nullable side of a join of which the other side is settled, by the join's own condition."""
+        if inside <= self.scope and inside - self.settled.keys() and self.settled.keys() >= set(leaves(kept)):
+            beyond = World(self.level, self.facts, self.settle, self.given, inside, dict(self.settled))
+            beyond.kinds = {**self.kinds, join.number("rtindex"): INNER}
+            beyond.solve()
+            self.settled |= {entry: beyond.settled[entry] for entry in inside & beyond.settled.keys()}
 
 
 def leaves(tree: Node) -> Iterator[int]:

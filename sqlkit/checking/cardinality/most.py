@@ -164,7 +164,15 @@ class Prover:
             return next((reason for reason in arms if reason is not None), None)
         if operation == "3":  # except
             return self._combined(tree["larg"], level, bounds)
-        return None
+        return "union of what is fixed" if not tree.flag("all") and self._is_all_bound(tree, bounds) else None
+
+    def _is_all_bound(self, union: Node, bounds: Bounds) -> bool:
+        """Tell whether rows of a union, of which no two are the same, agree in all their columns."""
+        clauses = union.nodes("groupClauses")
+        return len(clauses) == len(union["colTypes"]) > 0 and all(
+            any((family, 0) in bounds.get(number, ()) for family in self.facts.equality(clause.number("eqop")))
+            for number, clause in enumerate(clauses, 1)
+        )
 
     def _entry(
         self, level: Level, index: int, columns: Bounds, settled: Mapping[int, str], lateral: bool
