@@ -46,12 +46,12 @@ create table audit_log (
     after jsonb,
     created_at timestamptz not null default now(),
     constraint audit_log_pkey primary key (audit_id, created_at),
+    constraint audit_log_action_check check (action in ('insert', 'update', 'delete')),
     constraint audit_log_action_before_after_check check (
         case action
             when 'insert' then before is null and after is not null
             when 'update' then before is not null and after is not null
             when 'delete' then before is not null and after is null
-            else false
         end
     )
 ) partition by range (created_at);

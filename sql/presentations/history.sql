@@ -84,7 +84,9 @@ inner join job_archives
 cross join jsonb_array_elements(job_archives.jobs) as bundled (job)
 where
     archived_jobs.job_id = :job_id
-    and (bundled.job ->> 'job_id')::bigint = archived_jobs.job_id;
+    and (bundled.job ->> 'job_id')::bigint = archived_jobs.job_id
+order by archived_jobs.job_id
+limit 1;
 
 -- name: list_archived_jobs
 -- A page of an owner's archived jobs, the latest completed first; `after` is the last of the page before.

@@ -41,6 +41,7 @@ __all__ = [
     "NewLog",
     "NewTool",
     "NewUser",
+    "PastLog",
     "StatusCount",
     "SystemLog",
     "Tool",
@@ -71,6 +72,8 @@ Text: TypeAlias = Annotated[str, Field(min_length=1)]
 Hash: TypeAlias = Annotated[str, Field(min_length=1, repr=False)]
 #: Bytes of a file that has some.
 Size: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
+#: A value of JSON that is there.
+Present: TypeAlias = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 #: How long a cache entry lives.
 Lifetime: TypeAlias = Annotated[float, Field(gt=0, le=10 * 366 * 86_400)]
 
@@ -260,6 +263,12 @@ class NewLog(Input):
     created_at: AwareDatetime | None = None
 
 
+class PastLog(NewLog):
+    """A line to import, with its time."""
+
+    created_at: AwareDatetime
+
+
 class LogChanges(Changes):
     """What to change of a line; ``details`` are replaced whole."""
 
@@ -295,7 +304,7 @@ class CacheEntry(BaseModel):
     """A value that can be had again."""
 
     key: str
-    value: JsonValue
+    value: Present
     expires_at: datetime
     created_at: datetime
     updated_at: datetime
@@ -305,14 +314,14 @@ class NewEntry(Input):
     """A value to keep for some seconds."""
 
     key: Text
-    value: JsonValue
+    value: Present
     seconds: Lifetime
 
 
 class EntryChanges(Changes):
     """What to change of an entry; ``seconds`` begin anew."""
 
-    value: JsonValue = UNCHANGED
+    value: Present = UNCHANGED
     seconds: Lifetime = UNCHANGED
 
 

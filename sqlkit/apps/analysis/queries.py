@@ -36,6 +36,7 @@ from sqlkit.apps.analysis.models import (
     NewLog,
     NewTool,
     NewUser,
+    PastLog,
     StatusCount,
     SystemLog,
     Tool,
@@ -284,7 +285,7 @@ class LogQueries(Protocol):
         """Write a line; see ``log_system_event``, which makes the partition of its day."""
         ...
 
-    def import_logs(self, db: Executor, logs: Iterable[NewLog]) -> Affected:
+    def import_logs(self, db: Executor, logs: Iterable[PastLog]) -> Affected:
         """Copy lines in, each with its time, all or nothing; return how many. See ``import_log_lines``."""
         ...
 
