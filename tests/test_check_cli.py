@@ -246,7 +246,7 @@ def test_several_projects(run: Run, project: str) -> None:
         ([], "there is nothing to check: name modules, or write [tool.sqlkit] into pyproject.toml"),
         (["shop"], "there is no schema to check against: give --migrations DIR or --dsn"),
         (["shop", "--project", "nope"], "--project nope: there is no such project"),
-        (["shop", "--dsn", "x", "--select", "SK0O7"], "--select: 'SK0O7' is no code, did you mean SK007?"),
+        (["shop", "--dsn", "x", "--select", "SK13"], "--select: 'SK13' is no code, did you mean SK013?"),
         (["shop", "--dsn", "x", "--plans"], "--plans: name the snapshot in [tool.sqlkit]: plans ="),
         (["--config", "nope.toml"], "nope.toml: cannot be read: No such file or directory"),
     ],
