@@ -24,8 +24,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TestServer", "dropped_afterwards", "rolled_back", "template"]
 
-MEMORY = Path("/dev/shm")  # noqa: S108  where a clone takes 20 ms instead of 140
-ENOUGH_MEMORY = 512 * 1024 * 1024
 FOLDER_PREFIX = "sqlkit-test-"
 # A server for tests: many pools at once, and nothing that a crash of the machine should leave behind.
 SERVER_SETTINGS = {"max_connections": "300", "autovacuum_naptime": "1h", "max_wal_size": "256MB"}
@@ -158,45 +154,13 @@ def rolled_back(dsn: str) -> Iterator[psycopg.Connection[Any]]:
         yield conn
 
 
-def server_folder() -> Path:
-    """Make a folder for a test server, in memory if there is enough; remove those of runs that died."""
-    place = Path(tempfile.gettempdir())
-    with contextlib.suppress(OSError):
-        if shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY and os.access(MEMORY, os.W_OK | os.X_OK):
-            place = MEMORY
-    for left in place.glob(f"{FOLDER_PREFIX}*"):
-        remove_if_left(left)
-    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
-    folder.chmod(0o711)  # a server of root's runs under another account
-    return folder
-
-
-def remove_if_left(folder: Path) -> None:
-    """Remove the folder of a test server that has no user any more."""
-    from sqlkit.embedded import locks
-
-    with contextlib.suppress(OSError):
-        if folder.stat().st_uid != os.geteuid() or time.time() - folder.stat().st_mtime < 10:
-            return
-        descriptor = os.open(folder / "users", os.O_RDWR)
-        try:
-            if locks.try_exclusive(descriptor) and not locks.is_held(folder / "keeping"):
-                shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(descriptor)
-
-
 @contextlib.contextmanager
 def test_server(bindir: str | None) -> Iterator[TestServer]:
     """Start a server for tests in a folder of its own, which goes with it."""
-    from sqlkit.embedded import Embedded
+    from sqlkit.embedded.scratch import scratch_server
 
-    folder = server_folder()
-    try:
-        with Embedded.start(folder, bindir=bindir, durable=False, settings=SERVER_SETTINGS) as server:
-            yield TestServer(server.dsn, server_version(server.dsn), server.bindir)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with scratch_server(FOLDER_PREFIX, bindir=bindir, settings=SERVER_SETTINGS) as server:
+        yield TestServer(server.dsn, server_version(server.dsn), server.bindir)
 
 
 test_server.__test__ = False  # type: ignore[attr-defined]

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from sqlkit import testing
-from sqlkit.testing import TestServer, remove_if_left, rolled_back
+from sqlkit.embedded.scratch import remove_if_left
+from sqlkit.testing import TestServer, rolled_back
 
 pytest_plugins = ["pytester"]
 

@@ -53,16 +53,12 @@ def remove_if_left(folder: Path) -> None:
     with contextlib.suppress(OSError):
         if folder.stat().st_uid != os.geteuid() or time.time() - folder.stat().st_mtime < YOUNG_SECONDS:
             return
-        if (folder / "users").exists() and not _is_used(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_used(folder: Path) -> bool:
-    descriptor = os.open(folder / "users", os.O_RDWR)
-    try:
-        return not locks.try_exclusive(descriptor) or locks.is_held(folder / "keeping")
-    finally:
-        os.close(descriptor)
+        descriptor = locks.open_lock(folder / "users")  # held to the end, so that nobody joins what goes
+        try:
+            if locks.try_exclusive(descriptor) and not locks.is_held(folder / "keeping"):
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(descriptor)
 
 
 def _remove(folder: Path) -> None:
