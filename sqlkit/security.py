@@ -115,14 +115,14 @@ class Passwords:
         return PasswordCheck(right, outdated=right and self._hasher.check_needs_rehash(hashed))
 
     def _verify(self, hashed: str, password: str) -> bool:
-        from argon2.exceptions import InvalidHashError, VerificationError
+        from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
         try:
             return self._hasher.verify(hashed, password)
-        except InvalidHashError:
-            raise ConfigurationError("a password hash is damaged: argon2 cannot read it") from None
-        except VerificationError:
+        except VerifyMismatchError:
             return False
+        except (InvalidHashError, VerificationError):
+            raise ConfigurationError("a password hash is damaged: argon2 cannot read it") from None
 
 
 def _plain(password: str | SecretStr) -> str:
