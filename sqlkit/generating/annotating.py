@@ -78,7 +78,7 @@ class Annotator:
             bound = pgtype.element.element if pgtype.kind == "m" else pgtype.element
             generic = named("PgMultirange" if pgtype.kind == "m" else "PgRange", "sqlkit")
             return f"{generic}[{self.annotate(bound) if bound else ANY}]"
-        if name in JSONS:
+        if name in JSONS or name == "record":
             return ANY
         if name in UNIONS:
             return " | ".join(named(part, "ipaddress") for part in UNIONS[name])
@@ -112,10 +112,14 @@ class Annotator:
         if not pgtype.fields:
             return ANY
         if key not in self._composites:
-            name = self._composites[key] = self.names.take(camel(singular(pgtype.name)), camel(pgtype.name, "value"))
             fields = tuple(
                 field_for(column, nullable(self.annotate(part, document=document))) for column, part in pgtype.fields
             )
+            other = self._composites.get((pgtype, not document))
+            if other is not None and any(each.name == other and each.fields == fields for each in self.plan.classes):
+                self._composites[key] = other
+                return named(other)
+            name = self._composites[key] = self.names.take(camel(singular(pgtype.name)), camel(pgtype.name, "value"))
             self.plan.classes.append(ClassPlan(name, f"PostgreSQL's type ``{pgtype.name}``.", fields))
         return named(self._composites[key])
 

@@ -87,7 +87,7 @@ class InputModels:
         value = self._value(wanted)
         if reference in {each for region in statement.regions for each in region.references}:
             if value.takes_none and wanted.target is not None:
-                annotation = f"{nullable(value.annotation)} | {named('Unset', 'sqlkit')}"
+                annotation = f"{value.annotation} | {named('Unset', 'sqlkit')} | None"
                 return ParameterPlan(reference.name, annotation, UNSET)
             return ParameterPlan(reference.name, nullable(value.annotation), "None")
         if value.takes_none:
@@ -116,7 +116,8 @@ class InputModels:
             names.insert(0, camel(singular(table.name), "changes"))
             doc = f"What to change of a row of ``{table.name}``."
         model = self._class(statement, fields, doc, *names)
-        return ParameterPlan(name, nullable(model), "None") if together else ParameterPlan(name, model)
+        omitted = together or ("update" not in verbs and set(references) <= set(optional))
+        return ParameterPlan(name, nullable(model), "None") if omitted else ParameterPlan(name, model)
 
     def _together(self, statement: Statement, references: list[Reference]) -> bool:
         """Tell whether all attributes of a parameter stand in one optional region: it is given as a whole or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlkit.generating.naming import camel, identifier, singular
@@ -25,15 +26,16 @@ def layout_for(
     """
     stem = identifier(sql.stem)
     place = (output or Path("module.py")).absolute()
-    root, width = _project(place.parent)
+    style = _style(place.parent)
     return Layout(
         protocol=protocol or camel(singular(stem), "queries"),
         variable="statements" if stem in ("sqlkit", "load") else stem,
         path=_relative(sql, place) if output else quoted(sql.as_posix()),
         file=sql.name,
         colours=colours,
-        width=width,
-        own=frozenset(_packages(root)),
+        width=style.width,
+        watches_builtins=style.watches_builtins,
+        own=frozenset(_packages(style.root)),
     )
 
 
@@ -46,18 +48,32 @@ def _relative(sql: Path, module: Path) -> str:
     return " / ".join([path, *(quoted(part) for part in parts[up:])])
 
 
-def _project(folder: Path) -> tuple[Path, int]:
-    """Return the folder of the nearest ``pyproject.toml``, and the width that ruff or black has there."""
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """What a project's ``pyproject.toml`` says of its Python."""
+
+    root: Path
+    width: int = WIDTH
+    watches_builtins: bool = False
+
+
+def _style(folder: Path) -> _Style:
+    """Read the nearest ``pyproject.toml``: the width that ruff or black has there, and whether ruff's A002 is on."""
     for parent in (folder, *folder.parents):
         path = parent / "pyproject.toml"
         if path.is_file():
             try:
                 tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
             except (OSError, ValueError):
-                return parent, WIDTH
-            width = tools.get("ruff", {}).get("line-length") or tools.get("black", {}).get("line-length")
-            return parent, width if isinstance(width, int) else WIDTH
-    return folder, WIDTH
+                return _Style(parent)
+            ruff = tools.get("ruff", {})
+            width = ruff.get("line-length") or tools.get("black", {}).get("line-length")
+            lint = ruff.get("lint", {})
+            selected = {*lint.get("select", ()), *lint.get("extend-select", ())}
+            ignored = {*lint.get("ignore", ()), *lint.get("extend-ignore", ())}
+            watches = bool(selected & {"A", "A0", "A00", "A002", "ALL"}) and not ignored & {"A", "A0", "A00", "A002"}
+            return _Style(parent, width if isinstance(width, int) else WIDTH, watches)
+    return _Style(folder)
 
 
 def _packages(root: Path) -> list[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -110,22 +109,3 @@ class ModulePlan:
     enums: list[EnumPlan] = field(default_factory=list)
     classes: list[ClassPlan] = field(default_factory=list)
     methods: list[MethodPlan] = field(default_factory=list)
-
-    def texts(self) -> Sequence[str]:
-        """Return all annotations and defaults of the module."""
-        found = [
-            text
-            for each in self.classes
-            for part in each.fields
-            for text in (part.annotation, part.default or "", *(value for _, value in part.demands))
-        ]
-        for method in self.methods:
-            items = (method.items,) if method.items else ()
-            found += [method.returns, *(p.annotation for p in (*method.parameters, *items))]
-            found += [p.default or "" for p in method.parameters]
-        return found
-
-    def scoped(self) -> set[str]:
-        """Return the names that stand in a class's own scope, where they hide a type of that name."""
-        fields = {part.name for each in self.classes for part in each.fields}
-        return fields | {method.name for method in self.methods}

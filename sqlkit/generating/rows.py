@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -17,6 +17,9 @@ from sqlkit.generating.plan import ClassPlan, FieldPlan, named
 __all__ = ["RowModels"]
 
 UNNAMED = frozenset({"?column?"})
+
+#: How the annotations of documents begin whose kind a CHECK tells.
+DOCUMENTS = (named("dict", "builtins"), named("list", "builtins"))
 
 #: So many columns of a table may be missing from what is still named after it.
 NEARLY = 2
@@ -33,6 +36,7 @@ class Shape:
     table: Table | None
     missing: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    doc: str = ""
     statements: list[str] = field(default_factory=list)
 
     @property
@@ -48,6 +52,7 @@ class RowModels:
         self.annotator = annotator
         self.shapes: dict[tuple[FieldPlan, ...], Shape] = {}
         self.classes: dict[tuple[FieldPlan, ...], str] = {}
+        self.statement = ""  # whose documents are being read
 
     def look(self, outcome: Outcome) -> None:
         """Count the shape of a statement's rows, before any is named."""
@@ -65,6 +70,7 @@ class RowModels:
 
     def value(self, outcome: Outcome) -> str:
         """Return the annotation of the one column of a statement."""
+        self.statement = outcome.statement.name
         return self._annotation(outcome.columns[0], camel(outcome.statement.name, outcome.columns[0].name))
 
     def model(self, outcome: Outcome) -> str:
@@ -93,17 +99,23 @@ class RowModels:
 
     def _shape(self, outcome: Outcome, tree: Tree, statement: str) -> Shape:
         fields: list[FieldPlan] = []
+        self.statement = outcome.statement.name
         table, missing, beside = self._origin(tree)
         like_table = table is not None and len(missing) <= NEARLY
         for name, part in tree.items():
             if isinstance(part, dict):
                 fields.append(self._group(outcome, name, part, statement))
             else:
-                hint = camel(statement, name)
+                hint = camel(statement, singular(name))
                 # One model for a table, also where a condition proves more of one of its columns.
                 wide = like_table and table is not None and name not in beside and not table.columns[name].not_null
                 annotation = self._annotation(replace(part, nullable=part.nullable or wide), hint)
                 fields.append(field_for(name, annotation, None if part.always else "None"))
+        if table is not None:  # in the table's own order, however a statement has it
+            order = list(table.columns)
+            fields.sort(
+                key=lambda part: order.index(part.alias or part.name) if (part.alias or part.name) in order else 99
+            )
         key = tuple(fields)
         if key not in self.shapes:
             self.shapes[key] = Shape(key, table, missing, beside)
@@ -116,23 +128,13 @@ class RowModels:
         leaves = list(_leaves(tree))
         padded = all(column.nullable for column in leaves)
         if padded:
-            kept = self._not_null_of_one_table(leaves)
-            if not kept:
+            if all(column.described.nullable_in_row for column in leaves):
                 reason = f"the columns of {name}.* can all be NULL: select one that never is, such as the key"
                 raise refuse(outcome.statement, reason)
-            tree = _without_padding(tree, kept)
+            tree = _without_padding(tree)
         shape = self._shape(outcome, tree, f"{statement}_{name}")
         annotation = self._class(shape, camel(statement, name))
         return field_for(name, nullable(annotation) if padded else annotation)
-
-    def _not_null_of_one_table(self, columns: Iterable[OutputColumn]) -> frozenset[str]:
-        """Return the columns that are NULL only because an outer join found no row: those of the first table."""
-        found: dict[int, set[str]] = {}
-        for column in columns:
-            known = self.annotator.catalogue.column(column.described.source or "")
-            if known and known[1].not_null:
-                found.setdefault(known[0].oid, set()).add(column.name)
-        return frozenset(next(iter(found.values()), set()))
 
     def _origin(self, tree: Tree) -> tuple[Table | None, tuple[str, ...], tuple[str, ...]]:
         """Return the one table that a shape's columns are taken from, which of its columns are missing, what is beside.
@@ -184,18 +186,37 @@ class RowModels:
         return document_type(demands.json_type if demands else None)
 
     def _document(self, shape: JsonShape, hint: str) -> str:
+        """Return the annotation of a document that is built in the statement: models for its objects."""
         if shape.kind == "array":
-            element = self._document(shape.element, hint) if shape.element else ANY
-            inner = nullable(element) if shape.null_elements else element
-            return f"{named('list', 'builtins')}[{inner}]"
-        return document_type("object")
+            inner = self._in_document(shape.element, shape.element_type, camel(hint.removesuffix("Row")))
+            return f"{named('list', 'builtins')}[{nullable(inner) if shape.null_elements else inner}]"
+        if not shape.keys:
+            return document_type("object")
+        fields: list[FieldPlan] = []
+        for key, can_be_null in shape.keys.items():
+            inner = self._in_document(shape.parts.get(key), shape.types.get(key, 0), f"{hint}{camel(singular(key))}")
+            fields.append(field_for(key, nullable(inner) if can_be_null else inner))
+        known = next((each for each in self.shapes.values() if _is_documented_by(each.fields, fields)), None)
+        return self._class(known or self._document_shape(tuple(fields)), hint)
+
+    def _document_shape(self, fields: tuple[FieldPlan, ...]) -> Shape:
+        doc = f"A document that ``{self.statement}`` builds."
+        return self.shapes.setdefault(fields, Shape(fields, None, doc=doc))
+
+    def _in_document(self, shape: JsonShape | None, oid: int, hint: str) -> str:
+        if shape is not None:
+            return self._document(shape, hint)
+        if not oid:
+            return ANY
+        found = self.annotator.column_type(oid)
+        return self.annotator.annotate(found.structure, found.labels, document=True)
 
     # Classes.
 
     def _class(self, shape: Shape, hint: str) -> str:
         """Return the class of a shape, planned when it is first wanted."""
         if shape.fields not in self.classes:
-            doc = f"A row of ``{shape.statements[0]}``."
+            doc = shape.doc or f"A row of ``{shape.statements[0]}``."
             wanted = [hint]
             if shape.table is not None:
                 table = singular(shape.table.name)
@@ -229,6 +250,16 @@ def document_type(kind: str | None) -> str:
     return named(texts[kind], "builtins") if kind is not None and kind in texts else ANY
 
 
+def _is_documented_by(fields: Sequence[FieldPlan], document: Sequence[FieldPlan]) -> bool:
+    """Tell whether a model reads a document: the same fields, and what is open in the document may be closed there."""
+    if [each.name for each in fields] != [each.name for each in document]:
+        return False
+    return all(
+        mine.annotation == other.annotation or (other.annotation == ANY and mine.annotation.startswith(DOCUMENTS))
+        for mine, other in zip(fields, document, strict=True)
+    )
+
+
 def _leaves(tree: Tree) -> Iterable[OutputColumn]:
     for part in tree.values():
         if isinstance(part, dict):
@@ -237,10 +268,11 @@ def _leaves(tree: Tree) -> Iterable[OutputColumn]:
             yield part
 
 
-def _without_padding(tree: Tree, kept: frozenset[str]) -> Tree:
+def _without_padding(tree: Tree) -> Tree:
+    """Return columns as they are where the row of the outer join's nullable side is there."""
     return {
-        name: _without_padding(part, kept)
+        name: _without_padding(part)
         if isinstance(part, dict)
-        else replace(part, nullable=part.nullable and part.name not in kept)
+        else replace(part, nullable=part.described.nullable_in_row)
         for name, part in tree.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -31,8 +32,9 @@ class Layout:
 
     ``protocol`` and ``variable`` are the names of the Protocol and of what is loaded, ``colours`` which there are:
     sync, async or both. ``path`` is Python text that says where the ``.sql`` file is, ``file`` its name for docstrings.
-    ``own`` are the top-level packages of the project that the module is written for, ``reused`` the classes that are
-    imported from elsewhere instead of being written, with their modules.
+    ``watches_builtins`` says that ruff's rule A002 is on there. ``own`` are the top-level packages of the project that
+    the module is written for, ``reused`` the classes that are imported from elsewhere instead of being written, with
+    their modules.
     """
 
     protocol: str
@@ -41,6 +43,7 @@ class Layout:
     file: str
     colours: tuple[str, ...] = ("sync",)
     width: int = 88
+    watches_builtins: bool = False
     own: frozenset[str] = frozenset()
     reused: tuple[tuple[str, str], ...] = ()
 
@@ -52,9 +55,14 @@ def write_module(plan: ModulePlan, layout: Layout) -> str:
 
 @dataclass(slots=True)
 class _Imports:
-    """What is imported: names from modules, and modules as a whole where a name would be hidden."""
+    """What is imported: names from modules, and modules as a whole where a name would be hidden.
+
+    ``hidden`` are the names that mean something else in the class that is being written, ``avoided`` those that do so
+    in any.
+    """
 
     hidden: frozenset[str]
+    avoided: frozenset[str]
     names: dict[str, set[str]] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +78,7 @@ class _Imports:
 
     def _alias(self, module: str) -> str:
         alias = "dt" if module == "datetime" else module if "." not in module else f"{module.rpartition('.')[2]}_types"
-        while alias in self.hidden:
+        while alias in self.avoided:
             alias += "_"
         return alias
 
@@ -104,7 +112,10 @@ class _Writer:
     def __init__(self, plan: ModulePlan, layout: Layout) -> None:
         self.plan = plan
         self.layout = layout
-        self.imports = _Imports(frozenset(plan.scoped() | {layout.variable, f"async_{layout.variable}"}))
+        # What the module loads would hide a type of the same name everywhere, a field or a method in its class.
+        self.loaded = frozenset({layout.variable, f"async_{layout.variable}"})
+        names = {part.name for each in plan.classes for part in each.fields} | {each.name for each in plan.methods}
+        self.imports = _Imports(self.loaded, self.loaded | names)
 
     def text(self) -> str:
         for name, module in self.layout.reused:
@@ -171,10 +182,12 @@ class _Writer:
         else:
             lines.append(f"class {model.name}({self.spell('⟦pydantic.BaseModel⟧')}):")
         lines += [*self._doc(model.doc), ""]
+        self.imports.hidden = self.loaded | {part.name for part in model.fields}
         if config and not model.dataclass:
             lines += [f"{INDENT}model_config = {self.spell('⟦pydantic.ConfigDict⟧')}({', '.join(config)})", ""]
         for part in model.fields:
             lines += self._field(part, dataclass=model.dataclass)
+        self.imports.hidden = self.loaded
         return "\n".join(lines)
 
     def _field(self, part: FieldPlan, *, dataclass: bool) -> list[str]:
@@ -209,7 +222,9 @@ class _Writer:
         words = " on asyncio" if colour == "async" else ""
         lines = [f"class {name}({self.spell('⟦typing.Protocol⟧')}):"]
         lines += [*self._doc(f"The statements of ``{self.layout.file}``{words}."), ""]
+        self.imports.hidden = self.loaded | {method.name for method in self.plan.methods}
         methods = ["\n".join(self._method(method, colour)) for method in self.plan.methods]
+        self.imports.hidden = self.loaded
         return "\n".join([*lines, "\n\n".join(methods)])
 
     def _protocol_name(self, colour: str) -> str:
@@ -247,12 +262,17 @@ class _Writer:
     def _signature(self, head: str, parts: Sequence[str], returns: str) -> Iterator[str]:
         line = f"{INDENT}{head}({', '.join(parts)}) -> {returns}:"
         if len(line) <= self.layout.width:
-            yield line
+            yield line + self._silenced(*parts)
             return
         yield f"{INDENT}{head}("
         for part in parts:
-            yield f"{INDENT * 2}{part},"
+            yield f"{INDENT * 2}{part},{self._silenced(part)}"
         yield f"{INDENT}) -> {returns}:"
+
+    def _silenced(self, *parts: str) -> str:
+        """Return the comment for parameters that have the name of a builtin, where the project has ruff look for it."""
+        shadows = any(hasattr(builtins, part.partition(":")[0]) for part in parts)
+        return "  # noqa: A002" if shadows and self.layout.watches_builtins else ""
 
     def _load(self, colour: str) -> str:
         self.imports.modules["sqlkit"] = "sqlkit"
@@ -260,7 +280,4 @@ class _Writer:
         if protocol != self.layout.protocol:
             variable = f"async_{variable}"
         path = self.spell(self.layout.path)
-        line = f"{variable}: {protocol} = sqlkit.load({protocol}, {path})"
-        if len(line) <= self.layout.width:
-            return line
-        return f"{variable}: {protocol} = sqlkit.load(\n{INDENT}{protocol}, {path}\n)"
+        return "\n".join(self._call(f"{variable}: {protocol} = sqlkit.load", [protocol, path], ""))
