@@ -16,7 +16,17 @@ import psycopg
 
 from sqlkit.checking.trees import Node, TreeError, parse_tree, walk
 
-__all__ = ["Attribute", "ForeignKey", "Function", "Relation", "Schema", "UniqueKey"]
+__all__ = [
+    "ON_DELETE",
+    "ON_INSERT",
+    "ON_UPDATE",
+    "Attribute",
+    "ForeignKey",
+    "Function",
+    "Relation",
+    "Schema",
+    "UniqueKey",
+]
 
 #: Each relation with its descendants, which a query on it reads too ($1, an oid[]).
 RELATIONS = """
@@ -85,6 +95,10 @@ select
                 and con.conkey = array[held.attnum]
         ))
     ),
+    a.attnotnull and not exists (
+        select from pg_constraint as con
+        where con.conrelid = a.attrelid and con.contype = 'n' and not con.convalidated and con.conkey = array[a.attnum]
+    ),
     a.attgenerated::text,
     a.attidentity::text,
     pg_get_expr(d.adbin, d.adrelid) is not null,
@@ -113,6 +127,7 @@ select
     con.confrelid,
     con.confkey::int[],
     con.conpfeqop::oid[]::int8[],
+    con.confdeltype::text || con.confupdtype::text,
     con.conbin::text
 from pg_constraint as con
 inner join pg_class as c on c.oid = con.conrelid
@@ -213,9 +228,13 @@ select chain.domain, bool_or(chain.typnotnull and not exists (
 """
 
 
+#: Bits of pg_trigger.tgtype.
+ON_INSERT, ON_DELETE, ON_UPDATE = 4, 8, 16
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A column. ``not_null`` holds for every row of the relation and its descendants.
+    """A column. ``not_null`` holds for every row of the relation and its descendants, ``own_not_null`` for its own.
 
     ``generated`` is "s" (stored), "v" (virtual) or empty, ``identity`` "a", "d" or empty; ``default`` is the tree of
     the default or of the generating expression.
@@ -226,6 +245,7 @@ class Attribute:
     type: int
     typmod: int
     not_null: bool
+    own_not_null: bool
     generated: str
     identity: str
     default: Node | None
@@ -388,10 +408,12 @@ class Schema:
         for oid, *column, has_default, default in self._rows(ATTRIBUTES, wanted, wanted):
             attribute = Attribute(*(*column, _read(default) if has_default else None))
             self._of(oid).columns[attribute.number] = attribute
-        for oid, kind, name, columns, target, target_columns, operators, tree in self._rows(
+        for oid, kind, name, columns, target, target_columns, operators, actions, tree in self._rows(
             CONSTRAINTS, wanted, wanted
         ):
             if kind == "f":
+                if not self._kept(self._of(oid), actions):
+                    continue
                 key = ForeignKey(name, tuple(columns), target, tuple(target_columns), tuple(operators or ()))
                 self._of(oid).foreign_keys.append(key)
             elif (check := _read(tree)) is not None:
@@ -402,6 +424,14 @@ class Schema:
     def ask(self, query: str) -> list[Any]:
         """Return the rows of a query on the catalogue, for facts that are kept elsewhere."""
         return self._rows(query)
+
+    @staticmethod
+    def _kept(relation: Relation, actions: str) -> bool:
+        """Tell whether nothing can stop what a foreign key does when the row that it names changes or goes.
+
+        A trigger that answers NULL, or a rule, leaves a row behind that points nowhere.
+        """
+        return set(actions) <= {"a", "r"} or not (relation.before & (ON_DELETE | ON_UPDATE) or relation.rules)
 
     def _of(self, oid: int) -> Relation:
         relation = self._relations[oid]

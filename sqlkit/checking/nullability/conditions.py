@@ -109,6 +109,8 @@ class Conditions:
             return self._sublink_true(node)
         if tag == "COALESCEEXPR":
             return self._coalesce_true(node)
+        if tag == "ROWCOMPAREEXPR":
+            return self._first_pair(node)
         return self.if_present(node)
 
     def if_false(self, node: Node) -> Keys:
@@ -133,6 +135,8 @@ class Conditions:
             return self.if_false(node["arg"]) if kind == "3" else NONE
         if tag == "DISTINCTEXPR":  # the same as the other, which has a value
             return self._same(node)
+        if tag == "ROWCOMPAREEXPR":
+            return self._first_pair(node)
         if tag in ("SCALARARRAYOPEXPR", "SUBLINK", "COALESCEEXPR"):
             return NONE
         return self.if_present(node)
@@ -202,7 +206,13 @@ class Conditions:
         value, array = node.nodes("args")
         if node.flag("useOr"):
             return self.if_present(value) | self.if_present(array)
+        if array.tag == "ARRAYEXPR" and array.nodes("elements"):
+            return self.if_present(value)  # not in (1, 2)
         return self.if_present(array)  # of no elements it is true, whatever the value
+
+    def _first_pair(self, node: Node) -> Keys:
+        """Return what ``(a, b) < (x, y)`` looks at in any case."""
+        return self.if_present(node.nodes("largs")[0]) | self.if_present(node.nodes("rargs")[0])
 
     def _distinct(self, node: Node) -> Keys:
         """Return what differs from NULL."""

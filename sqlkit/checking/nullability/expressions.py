@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from sqlkit.checking.nullability.conditions import NONE, Keys, called, key_of
 from sqlkit.checking.nullability.scopes import Scope
-from sqlkit.checking.nullability.total import NEVER_NULL, NULL_BY_FIRST, TOTAL
+from sqlkit.checking.nullability.total import NEVER_NULL, NULL_BY_FIRST, PARTIAL, PARTS, TOTAL
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.trees import Node
 
@@ -34,10 +34,8 @@ BEGINS_IN_TIME = 0x00020 | 0x00200 | 0x00800
 ENDS_IN_TIME = 0x00100 | 0x00400 | 0x04000
 LEAVES_OUT = 0x08000 | 0x10000
 
-#: What SQLVALUEFUNCTION may be NULL: current_schema (15), where no schema of the path is there.
-CURRENT_SCHEMA = "15"
-
-WHOLE_ROW = 0
+#: What SQLVALUEFUNCTION may be NULL: current_schema, where no schema of the path is there.
+CURRENT_SCHEMA = 14
 
 
 class Queries(Protocol):
@@ -118,11 +116,13 @@ class Expressions:
         resolved = scope.resolve(node)
         if resolved is not node:
             return self.verdict(resolved, scope, place)
+        if scope.before and scope.query["resultRelation"] == node["varno"]:
+            return self._queries.old_column(scope, number, column)
         known = ("column", 0, number, column) in scope.known
         if not known and number in scope.padded and not scope.assume_rows and not _is_there(number, place.known):
             return nullable(scope.padded[number])
         found = self._queries.column(scope, number, column)
-        if found.certain:
+        if found.certain or found.declared:
             return found
         if known:
             return proved(f"a condition rules NULL out{self._named(scope, number, column)}")
@@ -174,6 +174,8 @@ class Expressions:
         known = function.name in SQL_TOTAL if function.language == "sql" else function.source in TOTAL
         if function.builtin and function.strict and known:
             return self.all_of(arguments, scope, place, f"{function.name} of what is not null")
+        if function.builtin and function.source in PARTIAL and _text(arguments[0]) in PARTS:
+            return self.verdict(arguments[1], scope, place)
         if function.builtin and node.get("funcvariadic", "false") == "false":
             if function.source in NEVER_NULL:
                 return proved(f"{function.name} never answers NULL")
@@ -192,7 +194,7 @@ class Expressions:
             return nullable("the shorter of two sets is filled up with NULL")
         if function.name in FULL_SETS and function.strict:
             return proved(f"rows of {function.name}")
-        if function.name == "unnest":
+        if function.source == "array_unnest":
             return self._elements(node.nodes("args")[0], scope, place)
         return nullable(f"rows of {function.name} may be NULL")
 
@@ -201,6 +203,8 @@ class Expressions:
             array = array["arg"]
         if array.tag == "ARRAYEXPR" and not array.flag("multidims"):
             return self.all_of(array.nodes("elements"), scope, place, "elements that are not null")
+        if array.tag == "CONST" and not array.flag("constisnull") and not any(array["constvalue"][8:12]):
+            return proved("a constant array without NULL")  # its dataoffset is 0
         return nullable("an element of an array may be NULL")
 
     def _in_array(self, node: Node, scope: Scope, place: Place) -> Verdict:
@@ -211,6 +215,12 @@ class Expressions:
         return both(
             (self.verdict(value, scope, place), self._elements(array, scope, place)), "a comparison of what is not null"
         )
+
+    def _row_comparison(self, node: Node, scope: Scope, place: Place) -> Verdict:
+        functions = [scope.schema.operator(oid) for oid in node["opnos"]]
+        if not all(each is not None and each.builtin and each.source in TOTAL for each in functions):
+            return nullable("an operator that may answer NULL")
+        return self.all_of([*node.nodes("largs"), *node.nodes("rargs")], scope, place, "a comparison of rows")
 
     def _boolean(self, node: Node, scope: Scope, place: Place) -> Verdict:
         arguments = node.nodes("args")
@@ -383,7 +393,7 @@ class Expressions:
         return nullable(f"{name} may answer NULL")
 
     def _value_function(self, node: Node, scope: Scope, place: Place) -> Verdict:
-        if node["op"] == CURRENT_SCHEMA or node.number("op") > int(CURRENT_SCHEMA):
+        if node.number("op") >= CURRENT_SCHEMA:
             return nullable("current_schema")
         return proved("a value of the session")
 
@@ -398,7 +408,8 @@ class Expressions:
 #: Strict functions that PostgreSQL ships written in SQL, which are NULL only where an argument is.
 SQL_TOTAL = frozenset(
     "age bit_length integer_pl_date int8pl_inet interval_pl_date interval_pl_time interval_pl_timestamp "
-    "interval_pl_timestamptz interval_pl_timetz log lpad round rpad timedate_pl timetzdate_pl trunc".split()
+    "interval_pl_timestamptz interval_pl_timetz log lpad round rpad textanycat timedate_pl timetzdate_pl trunc "
+    "anytextcat".split()
 )
 
 #: Hypothetical-set aggregates, which always have a value.
@@ -429,6 +440,7 @@ RULES: dict[str, Rule] = {
     "OPEXPR": Expressions._call,
     "FUNCEXPR": Expressions._call,
     "SCALARARRAYOPEXPR": Expressions._in_array,
+    "ROWCOMPAREEXPR": Expressions._row_comparison,
     "BOOLEXPR": Expressions._boolean,
     "RELABELTYPE": Expressions._wrapped,
     "COERCEVIAIO": Expressions._wrapped,
@@ -450,6 +462,13 @@ RULES: dict[str, Rule] = {
     "JSONCONSTRUCTOREXPR": Expressions._json,
     **dict.fromkeys(NEVER, Expressions._never),
 }
+
+
+def _text(node: Node) -> str:
+    """Return a constant text, in lower case; nothing for what is none."""
+    if node.tag != "CONST" or node.flag("constisnull") or node["consttype"] != "25":
+        return ""
+    return str(node["constvalue"][4:].decode(errors="replace").lower())  # behind four bytes of length
 
 
 def _is_there(number: int, known: Keys) -> bool:

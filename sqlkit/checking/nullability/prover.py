@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys, key_of
 from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions, Place
@@ -15,13 +16,15 @@ from sqlkit.checking.nullability.scopes import (
     VALUES,
     Locate,
     Scope,
+    answers_always,
+    at_least_one,
     plain_equality,
     read_from,
     references,
 )
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
-from sqlkit.checking.nullability.written import ON_UPDATE, Written
-from sqlkit.checking.schema import Relation, Schema
+from sqlkit.checking.nullability.written import Written
+from sqlkit.checking.schema import ON_UPDATE, Relation, Schema
 from sqlkit.checking.trees import Node, walk
 
 __all__ = ["Prover"]
@@ -88,10 +91,14 @@ class Prover:
             assume_rows=self._assume_rows,
         )
         scope.rows = _needs_rows(query)
+        scope.judge = self._judged
         self._kept.append(scope)  # what is remembered by identity must not be reused
         if query["jointree"] is not None:
             read_from(scope)
         return scope
+
+    def _judged(self, scope: Scope, number: int, column: int) -> bool:
+        return self.column(scope, number, column).certain
 
     def values(self, query: Node, outer: Scope | None, *, filtered: bool = True) -> list[Verdict]:
         """Return the verdicts of a query's columns."""
@@ -104,7 +111,7 @@ class Prover:
     def scalar(self, query: Node, scope: Scope) -> Verdict:
         """Return the verdict of a query that stands for one value: NULL where it has no row."""
         inner = self.scope(query, scope)
-        if not _answers_always(query) and not self._found_by_key(query, inner):
+        if not answers_always(query) and not self._found_by_key(query, inner):
             return nullable("a scalar subquery without a row")
         return self.values(query, scope)[0]
 
@@ -168,7 +175,7 @@ class Prover:
         outer = scope.outer
         if number in outer.padded and not outer.assume_rows:
             return False
-        return outer.rows and references(scope, number, target, pairs, outer.known | outer.present, above=1)
+        return outer.rows and references(scope, number, target, pairs, above=1)
 
     # Relations.
 
@@ -179,8 +186,12 @@ class Prover:
         if column == 0:
             return proved("a whole row")
         if kind == RELATION:
-            if scope.query["resultRelation"] == str(number) and scope.query["commandType"] != SELECT:
-                return self._written(scope, number, column)
+            if scope.query["commandType"] != SELECT:
+                if scope.query["resultRelation"] == str(number):
+                    return self._written(scope, number, column)
+                conflict = scope.query["onConflict"]
+                if conflict is not None and conflict["exclRelIndex"] == str(number):
+                    return self._excluded(scope, entry, column)
             return self._stored(entry, column)
         if kind == SUBQUERY:
             return self._of_subquery(entry["subquery"], scope)[column - 1]
@@ -203,8 +214,14 @@ class Prover:
             return self._viewed(relation, column, filtered)
         if relation.kind not in ("r", "p"):
             kind = {"f": "foreign table", "m": "materialized view"}.get(relation.kind, "relation")
-            return nullable(f"column of the {kind} {relation.name}, which proves nothing")
-        return stored(self._schema, relation, column)
+            return nullable(
+                f"column of the {kind} {relation.name}, which proves nothing", declared=relation.kind == "f"
+            )
+        attribute = relation.columns.get(column)
+        if attribute is not None and attribute.own_not_null and not entry.flag("inh"):
+            return proved(f"column {relation.name}.{attribute.name}")
+        found = stored(self._schema, relation, column)
+        return replace(found, declared=True) if relation.foreign and not found.certain else found
 
     def _viewed(self, relation: Relation, column: int, filtered: bool) -> Verdict:
         if relation.view is None:
@@ -217,7 +234,7 @@ class Prover:
         if not 0 < column <= len(found):
             return nullable(f"view {relation.name}")
         verdict = found[column - 1]
-        return verdict if verdict.certain else nullable(f"view {relation.name}: {verdict.reason}")
+        return verdict if verdict.certain else replace(verdict, reason=f"view {relation.name}: {verdict.reason}")
 
     def _of_subquery(self, query: Node, scope: Scope) -> list[Verdict]:
         key = (id(query), id(scope))
@@ -290,6 +307,7 @@ class Prover:
         if query["commandType"] == MERGE:
             self._pad_merge(query, scope)
         if query["commandType"] != SELECT:
+            scope.known_before = scope.known
             scope.known = self._unwritten(query, scope)
         return [self._guarded(entry["expr"], scope, Place()) for entry in _live(query["returningList"])]
 
@@ -321,7 +339,20 @@ class Prover:
 
     def old_column(self, scope: Scope, number: int, column: int) -> Verdict:
         """Return the verdict of a column of the row as it was before it was written."""
-        return proved("a whole row") if column == 0 else self._stored(scope.entry(number), column)
+        if column == 0:
+            return proved("a whole row")
+        found = self._stored(scope.entry(number), column)
+        if not found.certain and not found.declared and ("column", 0, number, column) in scope.known_before:
+            return proved(f"a condition rules NULL out of the old row: {found.reason}")
+        return found
+
+    def _excluded(self, scope: Scope, entry: Node, column: int) -> Verdict:
+        """Return the verdict of a column of the row that met a conflict."""
+        relation = self._schema.relation(entry.number("relid"))
+        if relation is None or relation.kind not in ("r", "p"):
+            return nullable("the row that met a conflict")
+        held = stored(self._schema, relation, column)
+        return held if held.certain else Written(scope, relation, self._expressions).proposed(column, held)
 
     def _written(self, scope: Scope, number: int, column: int) -> Verdict:
         relation = scope.relation(number)
@@ -389,24 +420,8 @@ def _plain_select(query: Node) -> bool:
         or query["setOperations"] is not None
         or query.flag("hasAggs")
         or query.flag("hasTargetSRFs")
-        or not _at_least_one(query["limitCount"])
+        or not at_least_one(query["limitCount"])
     )
-
-
-def _at_least_one(limit: Node | None) -> bool:
-    return limit is None or (limit.tag == "CONST" and (limit.flag("constisnull") or any(limit["constvalue"])))
-
-
-def _answers_always(query: Node) -> bool:
-    """Tell whether a query has a row whatever the tables hold."""
-    if query["commandType"] != SELECT or query["setOperations"] is not None or query["limitOffset"] is not None:
-        return False
-    if not _at_least_one(query["limitCount"]) or query.flag("hasTargetSRFs") or query["havingQual"] is not None:
-        return False
-    if query["groupClause"] or query["groupingSets"]:
-        return False
-    tree = query["jointree"]
-    return query.flag("hasAggs") or (not tree.nodes("fromlist") and tree["quals"] is None)
 
 
 def _sets(query: Node) -> int:
@@ -419,7 +434,7 @@ def _returns_set(node: Node) -> bool:
 
 def _empty_set(query: Node) -> bool:
     """Tell whether a grouping set may be empty, which answers for no rows."""
-    return not all(_set_keys(each) and all(_set_keys(each)) for each in query.nodes("groupingSets"))
+    return all(not all(_set_keys(each)) for each in query.nodes("groupingSets"))  # items are multiplied
 
 
 def _set_keys(node: Node) -> list[frozenset[int]]:

@@ -15,7 +15,7 @@ from sqlkit.checking.nullability.conditions import NONE, Conditions, Key, Keys
 from sqlkit.checking.schema import ForeignKey, Relation, Schema
 from sqlkit.checking.trees import Node
 
-__all__ = ["Scope", "members", "plain_equality", "read_from"]
+__all__ = ["Scope", "answers_always", "at_least_one", "members", "plain_equality", "read_from", "references"]
 
 INNER, LEFT, FULL, RIGHT = "0", "1", "2", "3"
 
@@ -34,7 +34,9 @@ class Scope:
     ``full`` the relations on either side of a full join, one of which is there. ``rows`` is False where the query
     answers without a row too, ``settled`` where a row may be read again after a lock, so that a join that matched need
     not match any more, ``filtered`` where conditions do not hold for what is asked of. ``tells`` is set where something
-    is known of a whole expression. With ``assume_rows`` no row is
+    is known of a whole expression. ``before`` is set while values are judged that a row is written with, which are of
+    the row as it was: what WHERE knew of that is ``known_before``. ``judge`` tells whether a relation's column is never
+    NULL while its row is there. With ``assume_rows`` no row is
     taken to be missing.
     """
 
@@ -50,6 +52,9 @@ class Scope:
     full: list[tuple[frozenset[int], frozenset[int]]] = field(default_factory=list)
     rows: bool = True
     tells: bool = False
+    before: bool = False
+    known_before: Keys = NONE
+    judge: Callable[[Scope, int, int], bool] = lambda *_: False
     assume_rows: bool = False
     conditions: Conditions = field(init=False)
 
@@ -76,6 +81,11 @@ class Scope:
         """Return the table of an entry, None where it is something else."""
         entry = self.entry(number)
         return self.schema.relation(entry.number("relid")) if entry.number("rtekind") == RELATION else None
+
+    def never_null(self, number: int, column: int) -> bool:
+        """Tell whether a relation's column is never NULL while its row is there."""
+        key = ("column", 0, number, column)
+        return key in self.known or key in self.present or self.judge(self, number, column)
 
     def knows(self, key: Key | None) -> bool:
         """Tell whether a whole expression is known not to be NULL."""
@@ -157,6 +167,8 @@ class _Joins:
                 ours = [frozenset(each for each, why in self.padded.items() if why is side) for side in sides]
                 self.full.append((ours[0], ours[1]))
             return NONE
+        if kind == LEFT and self._always_matches(right, node["quals"]):
+            return found | self.visit(left, forced, reason) | self.visit(right, forced, reason)
         kept, padded, side = (left, right, "right") if kind == LEFT else (right, left, "left")
         name = {LEFT: "left", RIGHT: "right", FULL: "full"}[node["jointype"]]
         outside = self.visit(kept, forced, reason)
@@ -165,6 +177,14 @@ class _Joins:
         self.present |= inside
         self._follow_key(kept, padded, node["quals"], reason)
         return outside
+
+    def _always_matches(self, right: Node, quals: Node | None) -> bool:
+        """Tell of ``left join lateral (select count(*) ...) on true``, whose right side always has a row."""
+        if right.tag != "RANGETBLREF" or not (quals is None or _is_true(quals)):
+            return False
+        entry = self.scope.entry(right.number("rtindex"))
+        kind = entry.number("rtekind")
+        return kind == VALUES or (kind == SUBQUERY and answers_always(entry["subquery"]))
 
     def _kind(self, node: Node, forced: Keys) -> str:
         """Return what a join amounts to, given that some columns are not NULL above it."""
@@ -191,7 +211,8 @@ class _Joins:
         if pairs is None or len(source) != 1 or not source <= members(kept):
             return
         (number,) = source
-        if not references(self.scope, number, target, pairs, self.known | self.present):
+        self.scope.known, self.scope.present = self.known, self.present
+        if not references(self.scope, number, target, pairs):
             return
         missing = self.padded.get(number, reason)
         if missing is None:
@@ -222,21 +243,65 @@ def plain_equality(quals: Node, target: int) -> list[Pair] | None:
     return pairs
 
 
-def references(scope: Scope, number: int, target: int, pairs: list[Pair], known: Keys, above: int = 0) -> bool:
+def references(scope: Scope, number: int, target: int, pairs: list[Pair], above: int = 0) -> bool:
     """Tell whether a foreign key of one relation, never NULL, sees to a row of the other that the pairs find.
 
-    ``number`` is a relation ``above`` levels further up.
+    ``number`` is a relation ``above`` levels further up. A row that is being written does not count: what its key
+    points to may be as new as itself.
     """
-    source_scope = scope.at(above)
-    relation, named = source_scope.relation(number), scope.relation(target)
-    if relation is None or named is None or not _whole(scope.entry(target), named):
+    source, named = scope.at(above), scope.relation(target)
+    if named is None or not _whole(scope.entry(target), named):
         return False
-    return any(
-        _matches(scope.schema, key, pairs)
-        and all(_never_null(relation, number, column, known) for column in key.columns)
-        for key in relation.foreign_keys
-        if key.target == named.oid
+    if source.query["commandType"] != "1" and source.query["resultRelation"] == str(number):
+        return False
+    columns = [other.number("varattno") for _, other, _ in pairs]
+    origins = [origin(source, number, column) for column in columns]
+    if any(each is None or each[:2] != origins[0][:2] for each in origins if origins[0] is not None):
+        return False
+    if origins[0] is None or not all(source.never_null(number, column) for column in columns):
+        return False
+    relation = scope.schema.relation(origins[0][1])
+    found = [(pair[0], each[2], pair[2]) for pair, each in zip(pairs, origins, strict=True) if each is not None]
+    return relation is not None and any(
+        _matches(scope.schema, key, found) for key in relation.foreign_keys if key.target == named.oid
     )
+
+
+def origin(scope: Scope, number: int, column: int) -> tuple[object, int, int] | None:
+    """Follow a column through subqueries and CTEs to its table: what tells the entry, the table's OID, the column."""
+    query, entry = scope.query, scope.entry(number)
+    owner: Scope | None = scope
+    while True:
+        kind = entry.number("rtekind")
+        if kind == RELATION:
+            return (id(query), number), entry.number("relid"), column
+        if kind == SUBQUERY:
+            inner = entry["subquery"]
+        elif kind == CTE and owner is not None:
+            inner = _cte(owner.at(entry.number("ctelevelsup")).query, entry["ctename"])
+        else:
+            return None
+        if inner is None or inner["commandType"] != "1" or inner["setOperations"] is not None or inner["rowMarks"]:
+            return None
+        expression = _plain(
+            [each for each in inner.nodes("targetList") if not each.flag("resjunk")][column - 1]["expr"]
+        )
+        if expression.tag != "VAR" or expression["varlevelsup"] != "0" or expression.number("varattno") < 1:
+            return None
+        query, owner = inner, None
+        number, column = expression.number("varno"), expression.number("varattno")
+        entry = inner.nodes("rtable")[number - 1]
+        if entry.number("rtekind") == GROUP:
+            return None
+
+
+def _cte(query: Node, name: str) -> Node | None:
+    """Return the query of a CTE that reads the snapshot once."""
+    found = next((each for each in query.nodes("cteList") if each["ctename"] == name), None)
+    if found is None or found.flag("cterecursive"):
+        return None
+    inner: Node = found["ctequery"]
+    return inner
 
 
 def _whole(entry: Node, relation: Relation) -> bool:
@@ -245,23 +310,40 @@ def _whole(entry: Node, relation: Relation) -> bool:
     return entry["tablesample"] is None and not entry["securityQuals"] and not only
 
 
-def _never_null(relation: Relation, number: int, column: int, known: Keys) -> bool:
-    attribute = relation.columns.get(column)
-    return attribute is not None and (attribute.not_null or ("column", 0, number, column) in known)
-
-
-def _matches(schema: Schema, key: ForeignKey, pairs: list[Pair]) -> bool:
+def _matches(schema: Schema, key: ForeignKey, pairs: list[tuple[int, int, int]]) -> bool:
+    """Tell whether pairs of target column, source column and operator are what a foreign key says."""
     wanted = {
         target: (column, operator)
         for target, column, operator in zip(key.target_columns, key.columns, key.operators, strict=True)
     }
     if len(pairs) != len(wanted) or {target for target, _, _ in pairs} != set(wanted):
         return False
-    for target, other, operator in pairs:
+    for target, source, operator in pairs:
         column, expected = wanted[target]
-        if other.number("varattno") != column or expected not in (operator, schema.commutator(operator)):
+        if source != column or expected not in (operator, schema.commutator(operator)):
             return False
     return True
+
+
+def answers_always(query: Node) -> bool:
+    """Tell whether a query has a row whatever the tables hold."""
+    if query["commandType"] != "1" or query["setOperations"] is not None or query["limitOffset"] is not None:
+        return False
+    if not at_least_one(query["limitCount"]) or query.flag("hasTargetSRFs") or query["havingQual"] is not None:
+        return False
+    if query["groupClause"] or query["groupingSets"]:
+        return False
+    tree = query["jointree"]
+    return query.flag("hasAggs") or (not tree.nodes("fromlist") and tree["quals"] is None)
+
+
+def at_least_one(limit: Node | None) -> bool:
+    """Tell whether a limit lets one row through."""
+    return limit is None or (limit.tag == "CONST" and (limit.flag("constisnull") or any(limit["constvalue"])))
+
+
+def _is_true(node: Node) -> bool:
+    return node.tag == "CONST" and not node.flag("constisnull") and bool(any(node["constvalue"]))
 
 
 def _plain(node: Node) -> Node:

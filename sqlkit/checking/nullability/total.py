@@ -12,10 +12,12 @@ is missing.
 
 from __future__ import annotations
 
-__all__ = ["NEVER_NULL", "NULL_BY_FIRST", "TOTAL"]
+__all__ = ["NEVER_NULL", "NULL_BY_FIRST", "PARTIAL", "PARTS", "TOTAL"]
 
 TOTAL = frozenset(
     """
+array_to_text extract_time extract_timetz pg_backend_pid pg_column_size pg_current_xact_id pg_size_bytes pg_size_pretty
+pg_size_pretty_numeric time_part timetz_part
 PG_char_to_encoding PG_encoding_to_char aclcontains acldefault_sql aclitem_eq array_cardinality array_eq array_ge
 array_gt array_larger array_le array_lt array_ne array_reverse array_sample array_shuffle array_smaller array_sort
 array_sort_order array_sort_order_nulls_first array_to_json array_to_json_pretty array_to_tsvector arraycontained
@@ -161,6 +163,13 @@ xid8_larger xid8_smaller xid8cmp xid8eq xid8ge xid8gt xid8le xid8lt xid8ne xid8t
 xml_is_well_formed xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists xmltext xmltotext
 xmlvalidate xpath xpath_exists
 """.split()
+)
+
+#: Parts of a date, time stamp or interval that infinity has too; of the others it has none, and they are NULL.
+PARTS = frozenset({"century", "decade", "epoch", "millennium", "year"})
+PARTIAL = frozenset(
+    "extract_date extract_interval extract_timestamp extract_timestamptz interval_part timestamp_part "
+    "timestamptz_part".split()
 )
 
 #: Functions that take NULL and answer something all the same (where they are not called with VARIADIC).

@@ -15,11 +15,13 @@ class Verdict:
     """Whether a value can be NULL, and why.
 
     ``needs`` are the numbers of the parameters that must not be NULL for the value never to be; None where it can be
-    NULL whatever they are.
+    NULL whatever they are. ``declared`` is set for a column that the catalogue calls NOT NULL though nobody sees to it
+    (of a foreign table): the planner leaves ``is not null`` on it out, so that a condition proves nothing either.
     """
 
     needs: frozenset[int] | None
     reason: str
+    declared: bool = False
 
     @property
     def certain(self) -> bool:
@@ -32,9 +34,9 @@ def proved(reason: str) -> Verdict:
     return Verdict(NOTHING, reason)
 
 
-def nullable(reason: str) -> Verdict:
+def nullable(reason: str, *, declared: bool = False) -> Verdict:
     """Say that a value can be NULL."""
-    return Verdict(None, reason)
+    return Verdict(None, reason, declared)
 
 
 def both(verdicts: Iterable[Verdict], reason: str) -> Verdict:

@@ -6,15 +6,12 @@ from sqlkit.checking.nullability.conditions import NONE
 from sqlkit.checking.nullability.expressions import Expressions, Place
 from sqlkit.checking.nullability.scopes import Scope
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
-from sqlkit.checking.schema import Relation
+from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Attribute, Relation
 from sqlkit.checking.trees import Node, walk
 
-__all__ = ["ON_INSERT", "ON_UPDATE", "Written"]
+__all__ = ["Written"]
 
 UPDATE, INSERT = "2", "3"
-
-#: Bits of pg_trigger.tgtype.
-ON_INSERT, ON_UPDATE = 4, 16
 
 #: What an ON CONFLICT clause may do.
 DO_UPDATE = "2"
@@ -30,7 +27,12 @@ class Written:
         self._expressions = expressions
 
     def _verdict(self, node: Node, place: Place) -> Verdict:
-        return self._expressions.verdict(node, self._scope, place)
+        """Judge a value that the row is written with, whose columns are those of the row as it was."""
+        was, self._scope.before = self._scope.before, True
+        try:
+            return self._expressions.verdict(node, self._scope, place)
+        finally:
+            self._scope.before = was
 
     def column(self, column: int, held: Verdict) -> Verdict:
         """Return the verdict of a column of the row; ``held`` is the one of any row that is stored."""
@@ -45,9 +47,26 @@ class Written:
         if self._relation.before & ON_INSERT or self._relation.foreign:
             return nullable(f"{held.reason}, which a trigger may change")
         conflict = self._query["onConflict"]
-        if conflict is not None and conflict["action"] == DO_UPDATE:
-            return nullable(f"{held.reason}, of a row that was there")
+        inserted = self._value(column, held, frozenset())
+        if conflict is None or conflict["action"] != DO_UPDATE:
+            return inserted
+        if self._relation.before & ON_UPDATE:
+            return nullable(f"{held.reason}, which a trigger may change")
+        return both((inserted, self._after_conflict(conflict, column, held)), "what is inserted or updated")
+
+    def proposed(self, column: int, held: Verdict) -> Verdict:
+        """Return the verdict of a column of the row as it is proposed for insertion (``excluded``)."""
+        if self._relation.before & ON_INSERT or self._relation.foreign:
+            return nullable(f"{held.reason}, which a trigger may change")
         return self._value(column, held, frozenset())
+
+    def _after_conflict(self, conflict: Node, column: int, held: Verdict) -> Verdict:
+        attribute = self._relation.columns.get(column)
+        for entry in conflict.nodes("onConflictSet"):
+            if entry.number("resno") == column and entry["expr"].tag != "SETTODEFAULT":
+                return self._verdict(entry["expr"], Place())
+        reason = "a generated column" if attribute is not None and attribute.generated else "of a row that was there"
+        return nullable(f"{held.reason}, {reason}")
 
     def _updated(self, column: int, held: Verdict) -> Verdict:
         if self._relation.before & ON_UPDATE or self._relation.foreign:
@@ -63,16 +82,25 @@ class Written:
         if attribute.generated == "s" and attribute.default is not None:
             return self._computed(attribute.default, held, around | {column})
         assigned = self._assigned(column)
-        if assigned is not None and assigned.tag != "SETTODEFAULT":
-            found = self._verdict(assigned, Place())
-            return Verdict(found.needs, f"the value that is written: {found.reason}")
-        if self._query["commandType"] != INSERT and assigned is None:
+        if assigned is None and self._query["commandType"] != INSERT:
             return held
+        if assigned is not None and assigned.tag != "SETTODEFAULT":
+            values = _rows(self._query, assigned)
+            found = both((self._given(each, attribute, held, around) for each in values), "each of the rows")
+            return Verdict(found.needs, f"the value that is written: {found.reason}")
+        return self._default(attribute, held, around)
+
+    def _given(self, value: Node, attribute: Attribute, held: Verdict, around: frozenset[int]) -> Verdict:
+        if value.tag == "SETTODEFAULT":
+            return self._default(attribute, held, around)
+        return self._verdict(value, Place())
+
+    def _default(self, attribute: Attribute, held: Verdict, around: frozenset[int]) -> Verdict:
         if attribute.identity:
             return proved("identity")
         if attribute.default is None:
             return nullable(f"{held.reason}, which is not written")
-        return self._computed(attribute.default, held, around | {column})
+        return self._computed(attribute.default, held, around | {attribute.number})
 
     def _assigned(self, column: int) -> Node | None:
         for entry in self._query.nodes("targetList"):
@@ -102,3 +130,12 @@ class Written:
         if self._query["commandType"] != INSERT and self._assigned(column) is None:
             return nullable(held.reason)
         return self._value(column, held, around)
+
+
+def _rows(query: Node, value: Node) -> list[Node]:
+    """Return what a value is in each row of VALUES that is inserted; itself where it is no such row's."""
+    if value.tag == "VAR" and value["varlevelsup"] == "0" and value.number("varattno") > 0:
+        entry = query.nodes("rtable")[value.number("varno") - 1]
+        if entry["rtekind"] == "5":
+            return [row[value.number("varattno") - 1] for row in entry["values_lists"]]
+    return [value]
