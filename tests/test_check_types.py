@@ -21,7 +21,8 @@ from typing_extensions import TypedDict
 
 from sqlkit import ArgumentError, PgMultirange, PgRange
 from sqlkit.checking.description import ServerType
-from sqlkit.checking.types.loading import Expected, Share, share_of
+from sqlkit.checking.types.expected import Expected
+from sqlkit.checking.types.loading import Share, share_of
 from sqlkit.checking.types.sending import sending
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.execution.calls import Query, call

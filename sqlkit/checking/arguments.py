@@ -18,9 +18,9 @@ from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.types.loading import natural
 from sqlkit.checking.types.paths import annotation_at, members, without_unset
 from sqlkit.checking.types.sending import Send, send_as_copied, send_as_text, sending
+from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Parameter
 from sqlkit.contracts.items import is_mapping
-from sqlkit.rows.shapes import describe_type
 from sqlkit.statements import Reference
 
 __all__ = ["Arguments"]
@@ -78,7 +78,7 @@ class Arguments:
         if self.items is None:
             return None
         path = (reference.name, *reference.path)
-        return annotation_at(self.items.item, path), f"field {'.'.join(path)!r} of {describe_type(self.items.item)}"
+        return annotation_at(self.items.item, path), f"field {'.'.join(path)!r} of {spelled(self.items.item)}"
 
     # None.
 

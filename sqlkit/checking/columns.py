@@ -17,8 +17,9 @@ from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.types.documents import document_misfits
 from sqlkit.checking.types.loading import loading
 from sqlkit.checking.types.paths import members
+from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
-from sqlkit.rows.shapes import RowType, describe_type
+from sqlkit.rows.shapes import RowType
 
 __all__ = ["Columns"]
 
@@ -68,7 +69,10 @@ class _Variant:
         column = self.described.columns[filled.column]
         misfits = loading(filled.expected, column.type, column.values, in_table=column.source is not None)
         if column.json is not None:
-            misfits = [*misfits, *document_misfits(filled.expected, column.json, f"is a {column.type.name}")]
+            misfits = [
+                *misfits,
+                *document_misfits(filled.expected, column.json, f"is a {column.type.name} {column.json.kind}"),
+            ]
         for misfit in misfits:
             if misfit.code != "SK007" or self.described.unproved is None:
                 yield self._of(filled, misfit.code, f"column {column.name!r} {misfit.told}")
@@ -86,7 +90,7 @@ class _Variant:
                 yield self._of(filled, "SK007", f"{told}: {advice}", column.reason)
         elif self._is_needless(filled):
             told = f"column {column.name!r} is never NULL{because}, and {self._subject(filled)} takes None"
-            yield self._of(filled, "SK008", f"{told}: take it off", column.reason)
+            yield self._of(filled, "SK008", f"{told}: take None off", column.reason)
 
     def _is_nullable(self, filled: Filled, column: DescribedColumn) -> bool:
         """Tell whether NULL can come: in an optional group only while the group's row is there, else it is None."""
@@ -111,7 +115,7 @@ class _Variant:
     def _subject(self, filled: Filled) -> str:
         if filled.owner is None:
             return f"{filled.expected}"
-        return f"the field {filled.name!r} of {describe_type(filled.owner)}"
+        return f"the field {filled.name!r} of {spelled(filled.owner)}"
 
     # Nested groups.
 
@@ -132,7 +136,7 @@ class _Variant:
         for group in self.match.groups:
             columns = self._columns(group)
             place = self._owned(group.owner, group.name)
-            kind, owner = describe_type(group.annotation), describe_type(group.owner)
+            kind, owner = spelled(group.annotation), spelled(group.owner)
             if not columns:
                 continue
             first = group.columns[0]
@@ -148,7 +152,7 @@ class _Variant:
             elif group.optional and not all(column.nullable for column in columns):
                 proved = next(column for column in columns if not column.nullable)
                 told = f"column {proved.name!r} is never NULL, and the field {group.name!r} of {owner} takes None"
-                yield self._finding("SK008", f"{told}: take it off", first, place, proved.reason)
+                yield self._finding("SK008", f"{told}: take None off", first, place, proved.reason)
 
     # Findings.
 

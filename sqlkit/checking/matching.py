@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_origin
 
-from sqlkit.checking.types.loading import Expected
-from sqlkit.rows.shapes import RowField, RowType, classify, describe_type, without_none
+from sqlkit.checking.types.expected import Expected
+from sqlkit.checking.types.spelling import spelled
+from sqlkit.rows.shapes import RowField, RowType, classify, without_none
 
 __all__ = ["Filled", "Match", "Misplaced", "NestedGroup", "match_columns"]
 
@@ -186,8 +187,8 @@ class _Matching:
             shape, fields = "value", {}
         if shape in ("value", "tuple"):
             reason = (
-                f"column {whole!r} wants a field inside {name!r} of {describe_type(level.annotation)}, and "
-                f"{describe_type(annotation)} has none: make it a model, or name the column {name}"
+                f"column {whole!r} wants a field inside {name!r} of {spelled(level.annotation)}, and "
+                f"{spelled(annotation)} has none: make it a model, or name the column {name}"
             )
             self.found.misplaced.append(Misplaced("SK004", reason, index, level.annotation, name))
             return None
@@ -203,7 +204,7 @@ class _Matching:
         advice = (
             f"name it {near[0]!r}, add the field, or drop the column" if near else "add the field or drop the column"
         )
-        reason = f"column {whole!r} has no field in {describe_type(level.annotation)}: {advice}"
+        reason = f"column {whole!r} has no field in {spelled(level.annotation)}: {advice}"
         self.found.misplaced.append(Misplaced("SK004", reason, index, level.annotation))
 
     def _finish(self, level: _Level) -> None:
@@ -219,7 +220,7 @@ class _Matching:
         unused = [column for column in self.names if self._is_unused(column)]
         near = difflib.get_close_matches(path, unused, 1)
         advice = f"name the column {near[0]!r} so" if near else "select it, or give the field a default"
-        reason = f"no column for the field {path!r} of {describe_type(level.annotation)}: {advice}"
+        reason = f"no column for the field {path!r} of {spelled(level.annotation)}: {advice}"
         return Misplaced("SK005", reason, None, level.annotation, name)
 
     def _is_unused(self, column: str) -> bool:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from sqlkit.checking.arguments import Arguments
 from sqlkit.checking.columns import Columns
 from sqlkit.checking.description import Described, Description
-from sqlkit.checking.findings import Finding
+from sqlkit.checking.findings import Finding, Severity
 from sqlkit.checking.positions import SqlPlaces, variant_words
 from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import LoadedQuery
+from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
-from sqlkit.rows.shapes import describe_type
 from sqlkit.statements import Statement
 
 __all__ = ["verify"]
+
+#: What is true of some variants, in words, and the test of it.
+Condition: TypeAlias = tuple[str, Callable[[Description], bool]]
 
 SINGLE = (Cardinality.ONE, Cardinality.OPTIONAL)
 
@@ -42,6 +46,8 @@ def verify(
             if description not in variants:
                 variants.append(description)
     for finding, variants in found.values():
+        if finding.severity is Severity.HINT and len(variants) < len(described):
+            continue  # a None that one variant never gives may be another's
         yield replace(finding, variant=_words(variants, described))
 
 
@@ -77,7 +83,7 @@ class _Query:
 
     def _rows(self, described: Described) -> Iterator[Finding]:
         if self.contract.cardinality in SINGLE and described.single is None and described.unproved is None:
-            row = describe_type(self.contract.row.annotation) if self.contract.row else ""
+            row = spelled(self.contract.row.annotation) if self.contract.row else ""
             reason = f"{self._returned()} is promised, and nothing proves that one row at most comes"
             advice = f"select by a unique key, add limit 1, or return list[{row.removesuffix(' | None')}]"
             yield self._finding("SK009", f"{reason}: {advice}")
@@ -87,7 +93,7 @@ class _Query:
         row = self.contract.row
         if row is None:
             return "Affected" if self.contract.cardinality is Cardinality.AFFECTED else "None"
-        said = describe_type(row.annotation)
+        said = spelled(row.annotation)
         if self.contract.cardinality is Cardinality.OPTIONAL and row.shape != "value":
             return f"{said} | None"
         if self.contract.cardinality is Cardinality.ALL:
@@ -109,17 +115,22 @@ def _words(found: Sequence[Description], all_: Sequence[Description]) -> str | N
     if len(found) == len(all_):
         return None
     first = found[0]
-    for words, is_so in _conditions(first.statement, found):
-        if [each for each in all_ if is_so(each)] == list(found):
-            return words
-    return variant_words(first.statement, first.given, first.chosen)
+    true = [(words, is_so) for words, is_so in _conditions(first.statement, first) if all(map(is_so, found))]
+    if _meant(true, all_) != list(found):
+        return variant_words(first.statement, first.given, first.chosen)
+    for condition in list(true):
+        others = [other for other in true if other is not condition]
+        if _meant(others, all_) == list(found):
+            true = others
+    return ", ".join(words for words, _ in true)
 
 
-def _conditions(
-    statement: Statement, found: Sequence[Description]
-) -> Iterator[tuple[str, Callable[[Description], bool]]]:
-    """Yield single conditions on variants, in words, that the first of some fulfils."""
-    first = found[0]
+def _meant(conditions: Sequence[Condition], all_: Sequence[Description]) -> list[Description]:
+    return [each for each in all_ if all(is_so(each) for _, is_so in conditions)]
+
+
+def _conditions(statement: Statement, first: Description) -> Iterator[Condition]:
+    """Yield the single conditions on variants that one of them fulfils."""
     for bit, region in enumerate(statement.regions):
         names = " and ".join(dict.fromkeys(str(reference) for reference in region.references))
         given = first.given >> bit & 1

@@ -14,8 +14,9 @@ from uuid import UUID
 from pydantic import RootModel
 
 from sqlkit.checking.description import JsonShape
-from sqlkit.checking.types.loading import Expected, Misfit
-from sqlkit.rows.shapes import RowField, classify, describe_type, without_none
+from sqlkit.checking.types.expected import Expected, Misfit
+from sqlkit.checking.types.spelling import spelled
+from sqlkit.rows.shapes import RowField, classify, without_none
 
 __all__ = ["document_misfits"]
 
@@ -27,7 +28,7 @@ FILTERED = "write coalesce(json_agg(...) filter (where key is not null), '[]')"
 
 
 def document_misfits(expected: Expected, shape: JsonShape, told: str) -> Iterator[Misfit]:
-    """Yield what is wrong with a document of a shape for what is expected; ``told`` says what the column is."""
+    """Yield what is wrong with a document of a shape for what is expected; ``told`` says what it is: ``is a json``."""
     if expected.is_open:
         return
     annotation = _rootless(expected.inner)
@@ -36,11 +37,9 @@ def document_misfits(expected: Expected, shape: JsonShape, told: str) -> Iterato
     if kind is None:
         return
     if shape.kind not in kind:
-        wanted = f"a model of its keys ({', '.join(shape.keys)})" if shape.keys else "a model of its keys"
-        advice = wanted if shape.kind == "object" else "a list of what it holds"
-        yield Misfit(
-            "SK006", f"{told} that holds an {shape.kind}, which does not load into {expected}: make it {advice}"
-        )
+        keys = f" ({', '.join(shape.keys)})" if shape.keys else ""
+        advice = f"a model of its keys{keys}" if shape.kind == "object" else "a list of what it holds"
+        yield Misfit("SK006", f"{told}, which does not load into {expected}: make it {advice}")
     elif shape.kind == "array":
         yield from _array(annotation, shape, told)
     elif issubclass(origin, Mapping):
@@ -82,9 +81,9 @@ def _array(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
         return
     element = Expected(parts[0])
     if shape.null_elements and not element.takes_none:
-        yield Misfit("SK007", f"{told} array that can hold null, and {element} takes no None: {FILTERED}")
+        yield Misfit("SK007", f"{told} that can hold null, and {element} takes no None: {FILTERED}")
     if shape.element is not None:
-        yield from document_misfits(element, shape.element, f"{told} array")
+        yield from document_misfits(element, shape.element, f"{told} of {shape.element.kind}s")
 
 
 def _mapping(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
@@ -92,12 +91,16 @@ def _mapping(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
     if len(parts) != 2 or Expected(parts[1]).takes_none:
         return
     for key in (key for key, nullable in shape.keys.items() if nullable):
-        yield Misfit("SK007", f"{told} whose key {key!r} can be null, and {describe_type(parts[1])} takes no None")
+        yield Misfit(
+            "SK007",
+            f"{told} whose key {key!r} can be null, and {spelled(parts[1])} takes no None: make it "
+            f"dict[{spelled(parts[0])}, {spelled(parts[1])} | None]",
+        )
 
 
 def _object(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
     _, fields = classify(annotation)
-    owner, config = describe_type(annotation), _config(annotation)
+    owner, config = spelled(annotation), _config(annotation)
     read: dict[str, str] = {}
     for name, part in fields.items():
         keys = _keys(name, part, config)

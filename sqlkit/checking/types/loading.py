@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
 from types import NoneType
 from typing import Any, get_args, get_origin
 from uuid import UUID
 
-from pydantic_core import SchemaError, SchemaValidator, ValidationError
-
 from sqlkit.checking.description import ServerType
-from sqlkit.checking.types.relaxing import relaxed, relaxed_config
+from sqlkit.checking.types.expected import Expected, Misfit, bare
 from sqlkit.checking.types.samples import is_text, samples_of
-from sqlkit.rows.shapes import RowField, adapter_of, classify, describe_type, without_none
-from sqlkit.rows.trust import class_schema, inner_schemas
+from sqlkit.checking.types.spelling import spelled
+from sqlkit.rows.shapes import RowField, classify
 from sqlkit.values.catalog import JSONS, PgType
 
 __all__ = ["Expected", "Misfit", "Share", "loading", "natural", "share_of"]
@@ -61,142 +55,6 @@ class Share(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """What is wrong with a column for an annotation: ``code`` of the finding, and what to say behind the column's name.
-
-    ``told`` goes on after ``column 'x'``: ``is bigint, which does not load into str: make it int``.
-    """
-
-    code: str
-    told: str
-
-
-class Expected:
-    """What a field or a value takes: its annotation, and pydantic's schema of it without the author's constraints."""
-
-    def __init__(self, annotation: Any, schema: Any = None, config: Any = None) -> None:
-        self.annotation = annotation
-        self.misfits: dict[tuple[object, ...], list[Misfit]] = {}
-        self._schema = schema
-        self._config = config
-
-    def __str__(self) -> str:
-        return describe_type(self.annotation)
-
-    @classmethod
-    def anything(cls, annotation: Any) -> Expected:
-        """Return what takes every value: a field of a class whose own validator comes first."""
-        return cls(annotation, {"type": "any"})
-
-    @classmethod
-    def of_field(cls, owner: Any, name: str, part: RowField) -> Expected:
-        """Return what a field of a class takes, with the class's configuration; made once for each."""
-        try:
-            return _known_field(owner, name) or _remember(owner, name, cls._of_field(owner, name, part))
-        except TypeError:  # an annotation that cannot be hashed
-            return cls._of_field(owner, name, part)
-
-    @classmethod
-    def _of_field(cls, owner: Any, name: str, part: RowField) -> Expected:
-        try:
-            schema = adapter_of(owner).core_schema
-        except TypeError:
-            return cls(part.annotation)
-        inside = _behind_validators(schema)
-        if inside is None:
-            return cls.anything(part.annotation)
-        known = class_schema(owner, inside)
-        if known is None or name not in known.fields:
-            return cls(part.annotation)
-        return cls(part.annotation, known.alone(name), known.config)
-
-    @cached_property
-    def schema(self) -> Any:
-        """The relaxed schema."""
-        return relaxed(adapter_of(self.annotation).core_schema if self._schema is None else self._schema)
-
-    @cached_property
-    def validator(self) -> SchemaValidator | None:
-        """What tries samples; None where pydantic cannot build it from the relaxed schema."""
-        config: Any = relaxed_config(self._config)
-        try:
-            return SchemaValidator(self.schema, config)
-        except SchemaError:
-            return None
-
-    def takes(self, value: Any) -> bool:
-        """Tell whether a value passes; True where that cannot be tried."""
-        if self.validator is None:
-            return True
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                self.validator.validate_python(value)
-        except ValidationError:
-            return False
-        except Exception:  # a class's own code, which we do not judge
-            return True
-        return True
-
-    @cached_property
-    def is_open(self) -> bool:
-        """Whether nothing can be said: everything passes, or is made to pass by a validator of the author's."""
-        return bool(_bare(self.schema).get("type") == "any")
-
-    @cached_property
-    def takes_none(self) -> bool:
-        """Whether NULL passes."""
-        return self.takes(None)
-
-    @cached_property
-    def named_values(self) -> tuple[Any, ...]:
-        """The values of the Enums and Literals inside, which a text or a number may spell."""
-        return tuple(_named_values(self.schema))
-
-    @property
-    def inner(self) -> Any:
-        """The annotation without ``| None`` and what is said of it."""
-        return without_none(self.annotation)[0]
-
-
-#: What the fields of classes take, the latest ones.
-_fields: OrderedDict[tuple[Any, str], Expected] = OrderedDict()
-FIELDS_MAX = 4096
-
-
-def _known_field(owner: Any, name: str) -> Expected | None:
-    return _fields.get((owner, name))
-
-
-def _remember(owner: Any, name: str, expected: Expected) -> Expected:
-    _fields[owner, name] = expected
-    if len(_fields) > FIELDS_MAX:
-        _fields.popitem(last=False)
-    return expected
-
-
-def _behind_validators(schema: Any) -> Any:
-    """Return a class's schema without the validators behind it; None where one stands in front of it."""
-    definitions = None
-    if schema["type"] == "definitions":
-        definitions, schema = schema["definitions"], schema["schema"]
-    while schema["type"].startswith("function-"):
-        if schema["type"] != "function-after":
-            return None
-        schema = schema["schema"]
-    return schema if definitions is None else {"type": "definitions", "schema": schema, "definitions": definitions}
-
-
-def _named_values(schema: Any) -> Iterator[Any]:
-    if schema.get("type") == "enum":
-        yield from (member.value for member in schema["members"])
-    elif schema.get("type") == "literal":
-        yield from (part.value if isinstance(part, Enum) else part for part in schema["expected"])
-    for part in inner_schemas(schema):
-        yield from _named_values(part)
-
-
 def natural(pgtype: PgType) -> str:
     """Spell the Python type that a column of this type is read as."""
     if pgtype.kind == "a" and pgtype.element:
@@ -206,7 +64,7 @@ def natural(pgtype: PgType) -> str:
     if pgtype.kind == "m" and pgtype.element and pgtype.element.element:
         return f"PgMultirange[{natural(pgtype.element.element)}]"
     if pgtype.kind == "c":
-        return "a model of its fields"
+        return pgtype.name.capitalize()
     return NATURAL.get(pgtype.name, "str") if pgtype.kind == "b" else "str"
 
 
@@ -247,13 +105,22 @@ class _Loading:
         if pgtype.kind == "c":
             yield from self._composite(expected, pgtype, told)
             return
+        if pgtype.kind == "a" and pgtype.element and pgtype.element.kind == "c":
+            yield from self._composites(expected, pgtype, told)
+            return
         share, refused = self.share(expected, pgtype)
-        if share is Share.NONE:
+        if refused and expected.named_values and self._are_known(_element_of(pgtype)):
+            yield self._lacking(expected, pgtype, told, refused)
+        elif share is Share.NONE:
             yield Misfit("SK006", f"{told}, which does not load into {expected}: {self._advice(expected, pgtype)}")
         elif share is Share.SOME:
             yield from self._some(expected, pgtype, told, refused)
         else:
             yield from self._loss(expected, pgtype, told)
+
+    def _are_known(self, element: PgType) -> bool:
+        """Tell whether all values of a type are known: the labels of an enum, what a check leaves."""
+        return element.kind == "e" or self.values is not None
 
     def share(self, expected: Expected, pgtype: PgType) -> tuple[Share, list[Any]]:
         """Tell how many of a type's values load, and which samples do not."""
@@ -282,48 +149,41 @@ class _Loading:
         yield from ((sample, sample) for sample in found or ())
 
     def _advice(self, expected: Expected, pgtype: PgType) -> str:
-        if pgtype.kind == "b" and pgtype.name in ("timestamp", "timestamptz"):
-            other, wanted = ("timestamp", "NaiveDatetime")
-            if pgtype.name == "timestamp":
-                other, wanted = ("timestamptz", "AwareDatetime")
-            if expected.takes(samples_of(PgType(other), ())[0]):  # type: ignore[index]
-                return f"make it datetime, or the column {other}"
-            del wanted
+        other = {"timestamp": "timestamptz", "timestamptz": "timestamp"}.get(pgtype.name)
+        if other is not None and all(map(expected.takes, samples_of(PgType(other)) or ())):
+            return f"make it datetime, or the column {other}"
         return f"make it {natural(pgtype)}, or cast the column"
 
+    def _lacking(self, expected: Expected, pgtype: PgType, told: str, refused: list[Any]) -> Misfit:
+        lacking = list(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
+        kind = "label" if _element_of(pgtype).kind == "e" else "checked value"
+        kind, them = (kind, "it") if len(lacking) == 1 else (f"{kind}s", "them")
+        return Misfit("SK006", f"{told}, and {expected} lacks its {kind} {', '.join(lacking)}: add {them}")
+
     def _some(self, expected: Expected, pgtype: PgType, told: str, refused: list[Any]) -> Iterator[Misfit]:
-        element = pgtype
-        while element.kind == "a" and element.element:
-            element = element.element
-        if element.kind == "e" or self.values is not None:
-            spelled = ", ".join(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
-            kind = "labels" if element.kind == "e" else "checked values"
-            yield Misfit("SK006", f"{told}, whose {kind} {spelled} {expected} does not take: add them to it")
-        elif expected.named_values and element.name in INTEGERS:
-            if self.in_table:
-                told = f"{told}, and any number can stand in it that {expected} does not take"
-                yield Misfit("SK021", f"{told}: limit it by a check")
+        element = _element_of(pgtype)
+        if self._are_known(element):
+            listed = ", ".join(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
+            advice = self._advice(expected, pgtype)
+            yield Misfit("SK006", f"{told}, which can be {listed}, and that does not load into {expected}: {advice}")
+        elif expected.named_values and (is_text(element) or element.name in INTEGERS):
+            if self.in_table:  # where there could be a check
+                kind = "text" if is_text(element) else "number"
+                told = f"{told}, and may hold a {kind} that {expected} lacks"
+                yield Misfit(
+                    "SK021", f"{told}: limit the column by a check" + (", or make it an enum" * (kind == "text"))
+                )
         elif not is_text(element):
             advice = self._advice(expected, pgtype)
             yield Misfit("SK021", f"{told}, and not every value of it loads into {expected}: {advice}")
-        elif expected.named_values:
-            if not self.in_table:
-                return
-            yield Misfit(
-                "SK021",
-                f"{told}, and any text can stand in it that {expected} does not take: make the column an enum, or "
-                "limit it by a check",
-            )
         elif _element_type(expected.inner) in TYPED:
-            yield Misfit(
-                "SK021", f"{told}, and not every text loads into {expected}: give the column that type, or cast it"
-            )
+            advice = "give the column that type, or cast it"
+            yield Misfit("SK021", f"{told}, and not every text loads into {expected}: {advice}")
 
     def _loss(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
-        schema, element = _bare(expected.schema), pgtype
-        while element.kind == "a" and element.element:
-            element = element.element
-            schema = _bare(schema.get("items_schema", {}))
+        schema, element = bare(expected.schema), _element_of(pgtype)
+        if pgtype.kind == "a":
+            schema = bare(schema.get("items_schema", {}))
         if element.kind != "b" or schema.get("type") != "float":
             return
         if element.name == "numeric":
@@ -349,26 +209,35 @@ class _Loading:
             return
         yield from self._fields(inner, fields, pgtype, told)
 
+    def _composites(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
+        """Look at an array of composite values: each is looked at as one."""
+        parts = [part for part in get_args(expected.inner) if part is not Ellipsis]
+        if not expected.takes([]):
+            yield Misfit("SK006", f"{told}, which does not load into {expected}: make it {natural(pgtype)}")
+        elif len(parts) == 1 and pgtype.element:
+            yield from self._composite(Expected(parts[0]), pgtype.element, told)
+
     def _tuple(self, parts: tuple[Any, ...], pgtype: PgType, told: str, expected: Expected) -> Iterator[Misfit]:
         if Ellipsis in parts:
             return
         if len(parts) != len(pgtype.fields):
-            yield Misfit("SK006", f"{told}, which has {len(pgtype.fields)} fields, and {expected} {len(parts)}")
+            fields = ", ".join(name for name, _ in pgtype.fields)
+            counts = f"{len(pgtype.fields)} fields ({fields}), and {expected} {len(parts)}"
+            yield Misfit("SK006", f"{told}, which has {counts}: make both agree")
             return
         for part, (name, field) in zip(parts, pgtype.fields, strict=True):
             yield from self._inside(Expected(part), name, field, told)
 
     def _fields(self, owner: Any, fields: Mapping[str, RowField], pgtype: PgType, told: str) -> Iterator[Misfit]:
-        columns = dict(pgtype.fields)
         for name, field in pgtype.fields:
             found = next((own for own, part in fields.items() if name in part.columns or name == own), None)
             if found is not None:
-                columns.pop(name)
                 yield from self._inside(Expected.of_field(owner, found, fields[found]), name, field, told)
         filled = {name for name, _ in pgtype.fields}
         for own, part in fields.items():
             if part.required and own not in filled and not part.columns & filled:
-                yield Misfit("SK006", f"{told}, which has no field {own!r} for {describe_type(owner)}")
+                advice = "add it to the type, or give the field a default"
+                yield Misfit("SK006", f"{told}, which has no field {own!r} for {spelled(owner)}: {advice}")
 
     def _inside(self, expected: Expected, name: str, pgtype: PgType, told: str) -> Iterator[Misfit]:
         yield from self.misfits(expected, pgtype, f"{told}, whose field {name!r} is {pgtype}")
@@ -378,26 +247,16 @@ def _is_mapping(origin: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _bare(schema: Any) -> Any:
-    """Return what a schema is apart from its default and from None."""
-    definitions: dict[str, Any] = {}
-    while True:
-        kind = schema.get("type")
-        if kind == "definitions":
-            definitions = {part["ref"]: part for part in schema["definitions"]}
-            schema = schema["schema"]
-        elif kind == "definition-ref" and schema["schema_ref"] in definitions:
-            schema = definitions[schema["schema_ref"]]
-        elif kind in ("nullable", "default"):
-            schema = schema["schema"]
-        else:
-            return schema
-
-
 def _lengths(inner: Any) -> tuple[int, ...]:
     """Return the lengths of sample arrays: what a tuple wants, which the type does not tell, or one."""
     parts = get_args(inner)
     return (len(parts),) if get_origin(inner) is tuple and parts and Ellipsis not in parts else (1,)
+
+
+def _element_of(pgtype: PgType) -> PgType:
+    while pgtype.kind == "a" and pgtype.element:
+        pgtype = pgtype.element
+    return pgtype
 
 
 def _innermost(sample: Any) -> Any:

@@ -37,8 +37,9 @@ from psycopg.types.range import Range
 from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.paths import annotation_at, members, without_unset
 from sqlkit.checking.types.samples import TEXTS
+from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.items import field_names
-from sqlkit.rows.shapes import adapter_of, describe_type
+from sqlkit.rows.shapes import adapter_of
 from sqlkit.values.catalog import JSONS, PgType, base_adapters
 from sqlkit.values.encoders import CopyFormat
 from sqlkit.values.jsontext import Unfit
@@ -142,11 +143,13 @@ def send_as_text(value: Any, pgtype: PgType) -> Any:
 def send_as_copied(types: Sequence[PgType]) -> dict[PgType, Send]:
     """Return how a value of each column of a copy is sent: in binary where all their types have such a form."""
     form = CopyFormat.of([0] * len(types), types, _transformer())
-    return {pgtype: _encoded(encode) for pgtype, encode in zip(types, form.encoders, strict=True)}
+    return {pgtype: _encoded(encode, pgtype) for pgtype, encode in zip(types, form.encoders, strict=True)}
 
 
-def _encoded(encode: Callable[[Any], Any]) -> Send:
+def _encoded(encode: Callable[[Any], Any], column: PgType) -> Send:
     def send(value: Any, pgtype: PgType) -> Any:
+        if pgtype != column:  # a part of the column's values goes as a parameter's part does
+            return send_as_text(value, pgtype)
         sent = encode(value)
         return sent if isinstance(sent, str) or pgtype.kind == "e" else None
 
@@ -194,7 +197,7 @@ class _Sending:
             yield from self._object(part, origin, pgtype)
 
     def _cannot(self, part: Any, pgtype: PgType) -> str:
-        return f"{describe_type(part)} cannot be sent as {self._name(pgtype)}"
+        return f"{spelled(part)} cannot be sent as {self._name(pgtype)}"
 
     def _name(self, pgtype: PgType) -> str:
         return self.server.name if pgtype is self.server.structure else str(pgtype)
@@ -222,12 +225,12 @@ class _Sending:
         wrong = [value for value in values if value is not None and not self._goes(value, pgtype)]
         if not wrong:
             return
-        spelled = ", ".join(repr(getattr(value, "value", value)) for value in wrong)
+        listed = ", ".join(repr(getattr(value, "value", value)) for value in wrong)
         if pgtype.kind == "e":
             labels = ", ".join(map(repr, self.server.labels))
-            yield f"{describe_type(part)} has {spelled}, and {self._name(pgtype)} has the labels {labels}"
+            yield f"{spelled(part)} has {listed}, and {self._name(pgtype)} has the labels {labels}"
         else:
-            yield f"{spelled} of {describe_type(part)} cannot be sent as {self._name(pgtype)}"
+            yield f"{listed} of {spelled(part)} cannot be sent as {self._name(pgtype)}"
 
     def _goes(self, value: Any, pgtype: PgType) -> bool:
         try:
@@ -280,7 +283,7 @@ class _Sending:
         if not arguments or Ellipsis in get_args(part):
             return
         if len(arguments) != len(pgtype.fields):
-            yield f"{describe_type(part)} has {len(arguments)} parts, {self._name(pgtype)} has {len(pgtype.fields)}"
+            yield f"{spelled(part)} has {len(arguments)} parts, {self._name(pgtype)} has {len(pgtype.fields)}"
             return
         for argument, (_, field) in zip(arguments, pgtype.fields, strict=True):
             yield from self.reasons(argument, field)
@@ -319,7 +322,7 @@ class _Sending:
             return
         missing = [name for name, _ in pgtype.fields if name not in names]
         if missing:
-            yield f"{describe_type(part)} has no {missing[0]!r}, which {self._name(pgtype)} has"
+            yield f"{spelled(part)} has no {missing[0]!r}, which {self._name(pgtype)} has"
         for name, field in pgtype.fields:
             if name in names:
                 yield from self.reasons(annotation_at(part, (name,)), field)
