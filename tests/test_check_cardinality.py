@@ -135,6 +135,8 @@ SINGLE: list[tuple[str, str | None]] = [
         "select j.a from (t inner join u on u.t_id = t.id) as j where j.u_id = :i",
         "unique key t_pkey, unique key u_pkey",
     ),
+    ("select distinct one.n from t left join one on one.n = t.id", None),
+    ("select 1 from t left join one on one.n = t.id inner join u on u.u_id = coalesce(one.n, 0) where t.d = 1", None),
     ("select 1 from t cross join u where t.id = :i and u.u_id = :j", "unique key t_pkey, unique key u_pkey"),
     ("select 1 from t cross join u where t.id = :i", None),
     ("select 1 from t, u where t.id = u.x and u.x = :i", None),

@@ -152,7 +152,9 @@ class World:
 
     def _settle_entries(self) -> None:
         for entry in leaves(self.level.query["jointree"]):
-            if entry in self.settled:
+            if (
+                entry in self.settled or entry not in self.present
+            ):  # its one row may be there in some rows and not in others
                 continue
             reason = self._by_key(entry) or self.settle(entry, self.columns(entry), self.settled)
             if reason is not None:
@@ -191,9 +193,10 @@ class World:
         return bool(self._compared().get(Column(entry, predicate["arg"].number("varattno"))))
 
     def _compared(self) -> dict[Column, bool]:
-        """Return the columns that are in an equality, which is true of no NULL."""
+        """Return the columns that are in an equality, here or in the query around this one: it is true of no NULL."""
         sides = (side for condition in self.conditions for side in (self._equality(condition) or ())[:2])
-        found = (self.level.resolve(side) for side in sides if isinstance(side, Node))
+        found = [self.level.resolve(side) for side in sides if isinstance(side, Node)]
+        found += [place for place, bounds in self.given if bounds]
         return {place: True for place in found if isinstance(place, Column)}
 
     def _settle_outer(self) -> None:
