@@ -43,6 +43,7 @@ CASES = {
         f"update books set subtitle = {NAME} where book_id = 3 returning book_id, subtitle",
         NEW_AUTHOR,
     ),
+    "update_of_a_view": ("update book_cards set pages = 1 where book_id = 3 returning book_id, name", NEW_AUTHOR),
     "upsert": (
         "insert into books (book_id, author_id, title, price) values (3, 1, 'x', 1) "
         f"on conflict (book_id) do update set pages = 1 returning book_id, {NAME}",

@@ -44,6 +44,10 @@ insert into events (event_id, happened_on, kind, payload, amount) values
 insert into vehicles (vehicle_id, plate, owner_id) values (1, 'AB', 1);
 insert into trucks (vehicle_id, plate, owner_id, load_limit) values (2, 'CD', 77, 5);
 
+insert into readings (reading_id, place, level) values (1, 'north', 5), (2, 'north', 6);
+insert into marks (mark_id, worth) values (1, 1);
+insert into late_marks (mark_id, worth) values (2, null);
+
 insert into accounts (account_id, login) values (1, 'a'), (2, 'b');
 insert into tokens (token_id, account_id, is_pinned) values (1, 1, true), (2, 2, false);
 insert into shelves (shelf_id, label) values (1, 's');

@@ -32,6 +32,8 @@ TABLES: dict[str, dict[str, str]] = {
     "events": {"event_id": N, "happened_on": D, "kind": T, "payload": J, "amount": N},
     "vehicles": {"vehicle_id": N, "plate": T, "owner_id": N},
     "trucks": {"vehicle_id": N, "plate": T, "owner_id": N, "load_limit": N},
+    "readings": {"reading_id": N, "place": T, "level": N},
+    "marks": {"mark_id": N, "worth": N},
     "drafts": {"draft_id": N, "author_id": N, "publisher_id": N},
     "accounts": {"account_id": N, "login": T},
     "tokens": {"token_id": N, "account_id": N, "is_pinned": B},
@@ -41,6 +43,8 @@ TABLES: dict[str, dict[str, str]] = {
     "audited": {"audited_id": N, "label": T, "note": T},
     "ledger": {"entry_id": N, "text": T},
     "book_authors": {"book_id": N, "title": T, "subtitle": T, "author_id": N, "name": T},
+    "book_cards": {"book_id": N, "pages": N, "name": T},
+    "audited_view": {"audited_id": N, "label": T},
     "author_books": {"author_id": N, "name": T, "book_id": N, "title": T},
     "titled_author_books": {"author_id": N, "name": T, "book_id": N, "title": T},
     "book_totals": {"author_id": N, "how_many": N, "total": N},
@@ -64,6 +68,9 @@ TARGETS = {
     "publishers": ["publisher_id", "name", "city"], "reviews": ["review_id", "book_id", "customer_id", "stars", "body"],
     "books": ["author_id", "publisher_id", "title", "subtitle", "price", "pages"],
     "contacts": ["contact_id", "phone", "fax", "mail", "web"],
+    "readings": ["reading_id", "place", "level"],
+    "marks": ["mark_id", "worth"],
+    "audited_view": ["audited_id", "label"],
     "employees": ["employee_id", "manager_id", "name", "team"],
 }  # fmt: skip
 

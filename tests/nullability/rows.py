@@ -10,7 +10,7 @@ import psycopg
 #: The tables to be filled, each behind those that it points to.
 ORDER = [
     "authors", "publishers", "books", "customers", "orders", "order_items", "parcels", "shipments", "reviews",
-    "employees", "contacts", "events", "vehicles", "trucks", "drafts", "accounts", "tokens", "shelves", "boxes",
+    "employees", "contacts", "events", "vehicles", "trucks", "drafts", "readings", "marks", "late_marks", "accounts", "tokens", "shelves", "boxes",
     "audited", "plain", "secrets", "secret_uses",
 ]  # fmt: skip
 
@@ -20,7 +20,7 @@ VALUES = {
     "integer": ["0", "1", "2", "5"],
     "numeric": ["1", "2.5", "7"],
     "double precision": ["1", "0", "NaN", "Infinity"],
-    "text": ["", "a", "Ann", "Ann", "a,b", "Bob", "x"],
+    "text": ["", "a", "Ann", "north", "south", "Ann", "a,b", "Bob", "x"],
     "date": ["2020-01-01", "1999-12-31", "infinity"],
     "timestamp with time zone": ["2020-01-01", "infinity"],
     "boolean": ["t", "f"],

@@ -150,6 +150,30 @@ create table events (
 create table events_old partition of events for values from (minvalue) to ('2020-01-01');
 create table events_new partition of events default;
 
+-- A trigger of one partition writes before a row is stored there, also one that moves there.
+create table readings (
+    reading_id bigint not null,
+    place text not null,
+    level numeric
+) partition by list (place);
+create table readings_north partition of readings for values in ('north');
+create table readings_south partition of readings for values in ('south');
+create function blank_level() returns trigger language plpgsql as $$
+begin
+    new.level := null;
+    return new;
+end
+$$;
+create trigger readings_south_blank before insert on readings_south for each row execute function blank_level();
+
+-- The check is the parent's alone.
+create table marks (
+    mark_id bigint not null,
+    worth integer,
+    constraint marks_worth_check check (worth is not null) no inherit
+);
+create table late_marks () inherits (marks);
+
 -- Rows of the child are in the parent's table, but not in its foreign key.
 create table vehicles (
     vehicle_id bigint not null,
@@ -279,6 +303,14 @@ create view book_totals as
 select books.author_id, count(*) as how_many, sum(books.price) as total, max(books.rating) as best
 from books
 group by books.author_id;
+
+create view book_cards as
+select
+    books.book_id, books.pages,
+    (select authors.name from authors where authors.author_id = books.author_id) as name
+from books;
+
+create view audited_view as select audited_id, label from audited;
 
 create view simple_authors as
 select author_id, name, email from authors;

@@ -257,3 +257,36 @@ select subtitle from books where lax_one(pages) = 1;
 -- name: where_by_strict_own_function_proves
 --@ truth: pages
 select pages from books where strict_null(pages) is null and strict_plus(pages, 1) > 0;
+
+-- name: check_that_children_do_not_have
+--@ truth: mark_id worth?
+select mark_id, worth from marks;
+
+-- name: check_of_only_the_parent
+--@ truth: mark_id worth
+select mark_id, worth from only marks;
+
+-- name: trigger_behind_a_view
+--@ truth: label?
+insert into audited_view (audited_id, label) values (7, 'x')
+returning label;
+
+-- name: trigger_behind_an_updated_view
+--@ truth: label?
+update audited_view set label = 'x' where label is not null
+returning label;
+
+-- name: trigger_of_a_partition
+--@ truth: reading_id level?
+insert into readings (reading_id, place, level) values (7, 'south', 5)
+returning reading_id, level;
+
+-- name: trigger_of_the_partition_that_a_row_moves_to
+--@ truth: reading_id level?
+update readings set place = 'south', level = 7
+returning reading_id, level;
+
+-- name: trigger_of_the_partition_that_a_known_row_moves_to
+--@ truth: place level?
+update readings set place = 'south' where level is not null
+returning place, level;

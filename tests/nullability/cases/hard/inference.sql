@@ -280,3 +280,81 @@ select flag from (values (true), (null), (false)) as flags (flag) where not flag
 -- name: num_nonnulls
 --@ truth: subtitle pages
 select subtitle, pages from books where num_nulls(subtitle, pages) = 0;
+
+-- name: parameter_and_an_aggregate_without_rows
+--@ truth: value? how_many
+--@ given: {"value": null}
+select :value::integer as value, count(*) as how_many from books where book_id > :value::integer;
+
+-- name: parameter_and_an_empty_grouping_set
+--@ truth: value? how_many
+--@ given: {"value": null}
+select :value::integer as value, count(*) as how_many from books where book_id > :value::integer group by rollup (genre);
+
+-- name: parameter_and_groups
+--@ truth: value how_many
+--@ given: {"value": "0"}
+select :value::integer as value, count(*) as how_many from books where book_id > :value::integer group by genre;
+
+-- name: aggregate_that_looks_outside
+--@ truth: title pages? how_many
+select books.title, looked.pages, looked.how_many
+from books
+cross join lateral (
+    select books.pages, count(*) as how_many from authors where authors.author_id > books.pages
+) as looked;
+
+-- name: set_ordered_by_another_set
+--@ truth: number?
+select generate_series(1, 1) as number order by generate_series(1, 2);
+
+-- name: sets_in_one_expression
+--@ truth: number?
+select generate_series(1, 2) + generate_series(1, 3) as number;
+
+-- name: expression_known_before_grouping
+--@ truth: either?
+select coalesce(subtitle, pages::text) as either
+from books
+where coalesce(subtitle, pages::text) is not null
+group by rollup (subtitle, pages);
+
+-- name: column_known_before_grouping
+--@ truth: publisher_id?
+select publisher_id from books where publisher_id is not null group by rollup (publisher_id);
+
+-- name: subquery_by_grouped_key
+--@ truth: name? author_id?
+select
+    (select authors.name from authors where authors.author_id = books.author_id) as name,
+    (select books.author_id) as author_id
+from books
+group by rollup (books.author_id);
+
+-- name: foreign_key_of_another_level
+--@ truth: publisher_id name?
+select publishers.publisher_id, found.name
+from (select 0 as one, publisher_id + 50 as publisher_id from publishers) as publishers
+cross join lateral (
+    select authors.name
+    from books
+    left join authors
+        on authors.author_id = publishers.publisher_id
+) as found;
+
+-- name: volatile_condition
+--@ truth: drawn?
+select nullif(random() < 0.5, true) as drawn
+from generate_series(1, 100)
+where nullif(random() < 0.5, true) is not null;
+
+-- name: volatile_guard
+--@ truth: drawn?
+select case when nullif(random() < 0.5, true) is not null then nullif(random() < 0.5, true) else false end as drawn
+from generate_series(1, 100);
+
+-- name: volatile_column
+--@ truth: drawn
+select numbers.drawn
+from (select nullif(random() < 0.5, true) as drawn from generate_series(1, 100)) as numbers
+where numbers.drawn is not null;

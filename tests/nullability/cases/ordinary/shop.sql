@@ -53,7 +53,7 @@ limit :limit;
 
 -- name: shipped_orders
 --@ truth: order_id shipped_at email?
---@ before: alter domain email_address drop not null; update customers set email = null
+--@ before: update customers set email = (select email from customers where false)
 select orders.order_id, orders.shipped_at, customers.email
 from orders
 inner join customers
@@ -318,7 +318,7 @@ select employee_id, name, depth, path from staff;
 
 -- name: best_customers
 --@ truth: customer_id email? spent
---@ before: alter domain email_address drop not null; update customers set email = null
+--@ before: update customers set email = (select email from customers where false)
 with spending as (
     select customer_id, sum(total) as spent
     from orders
@@ -391,7 +391,7 @@ returning orders.order_id, orders.status;
 -- name: move_order
 --@ truth: order_id customer_id email?
 --@ given: {"order_id": "1", "customer_id": "2"}
---@ before: alter domain email_address drop not null; update customers set email = null
+--@ before: update customers set email = (select email from customers where false)
 update orders
 set customer_id = customers.customer_id
 from customers
