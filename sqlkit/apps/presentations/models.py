@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from sqlkit.patches import UNCHANGED, Changes
 from sqlkit.security import EncryptedText
@@ -29,6 +29,7 @@ __all__ = [
     "EncryptedPhone",
     "Found",
     "Job",
+    "JobOfOwner",
     "JobResult",
     "JobStatus",
     "JobWithOwner",
@@ -45,6 +46,7 @@ __all__ = [
     "UserWithVoicesAndJobs",
     "Voice",
     "VoiceChanges",
+    "VoiceOfOwner",
 ]
 
 
@@ -71,16 +73,31 @@ TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
     JobStatus.CANCELLED: (),
 }
 
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character, which PostgreSQL does not take")
+    return text
+
+
+#: A text that PostgreSQL takes.
+PlainText: TypeAlias = Annotated[str, AfterValidator(_without_nul)]
 #: A name that fits its column.
-Name: TypeAlias = Annotated[str, Field(max_length=255)]
+Name: TypeAlias = Annotated[PlainText, Field(max_length=255)]
 #: An address: it has an @.
-Email: TypeAlias = Annotated[str, Field(max_length=255, pattern="@")]
+Email: TypeAlias = Annotated[PlainText, Field(max_length=255, pattern="@")]
 #: Where an object lies.
-Path: TypeAlias = Annotated[str, Field(max_length=1000)]
+Path: TypeAlias = Annotated[PlainText, Field(max_length=1000)]
 #: Where a voice lies: from the root, a WAV file. (?s): a dot is any character, line ends too.
-VoicePath: TypeAlias = Annotated[str, Field(max_length=1000, pattern=r"(?s)^/.*\.wav$")]
+VoicePath: TypeAlias = Annotated[PlainText, Field(max_length=1000, pattern=r"(?s)^/.*\.wav$")]
+#: The number of a row.
+Id: TypeAlias = Annotated[int, Field(ge=1, lt=2**63)]
+#: Bytes, of a number that its column takes.
+Bytes: TypeAlias = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 #: Bytes of a file that has some.
 FileSize: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
+#: Hertz, of a size that its column takes.
+SampleRate: TypeAlias = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 #: Seconds of a voice: five minutes at most.
 VoiceSeconds: TypeAlias = Annotated[float, Field(gt=0, le=300)]
 #: Seconds of a video.
@@ -150,15 +167,20 @@ class Voice(BaseModel):
     updated_at: datetime
 
 
-class NewVoice(Input):
-    """A voice to create."""
+class VoiceOfOwner(Input):
+    """A voice of an owner who is known."""
 
-    owner_id: int
     name: Name
     s3_path: VoicePath
     file_size: FileSize | None = None
     duration_seconds: VoiceSeconds | None = None
-    sample_rate: int | None = None
+    sample_rate: SampleRate | None = None
+
+
+class NewVoice(VoiceOfOwner):
+    """A voice to create."""
+
+    owner_id: Id
 
 
 class VoiceChanges(Changes):
@@ -168,7 +190,7 @@ class VoiceChanges(Changes):
     s3_path: VoicePath = UNCHANGED
     file_size: FileSize | None = UNCHANGED
     duration_seconds: VoiceSeconds | None = UNCHANGED
-    sample_rate: int | None = UNCHANGED
+    sample_rate: SampleRate | None = UNCHANGED
     is_active: bool = UNCHANGED
 
 
@@ -198,13 +220,18 @@ class JobWithOwner(Job):
     owner: User
 
 
-class NewJob(Input):
-    """A job to submit."""
+class JobOfOwner(Input):
+    """A job of an owner who is known."""
 
-    owner_id: int
-    voice_clone_id: int
+    voice_clone_id: Id
     s3_pptx_path: Path
     slides_count: SlidesCount | None = None
+
+
+class NewJob(JobOfOwner):
+    """A job to submit."""
+
+    owner_id: Id
 
 
 class JobResult(Input):
@@ -212,23 +239,23 @@ class JobResult(Input):
 
     s3_video_path: Path
     video_duration_seconds: VideoSeconds | None = None
-    file_size_bytes: int | None = None
+    file_size_bytes: Bytes | None = None
     slides_count: SlidesCount | None = None
 
 
 class PastJob(Input):
     """A job with its past, to be imported from elsewhere."""
 
-    owner_id: int
-    voice_clone_id: int
+    owner_id: Id
+    voice_clone_id: Id
     status: JobStatus
     s3_pptx_path: Path
     s3_video_path: Path | None = None
     slides_count: SlidesCount | None = None
     video_duration_seconds: VideoSeconds | None = None
-    file_size_bytes: int | None = None
+    file_size_bytes: Bytes | None = None
     processing_time_seconds: float | None = None
-    error_message: str | None = None
+    error_message: PlainText | None = None
     created_at: AwareDatetime
     started_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
@@ -264,8 +291,8 @@ class StatusChange(BaseModel):
 class PastStatusChange(Input):
     """A change of the past, to be imported from elsewhere; ``created_at`` chooses its partition."""
 
-    job_id: int
-    owner_id: int
+    job_id: Id
+    owner_id: Id
     old_status: JobStatus | None
     new_status: JobStatus
     changed_at: AwareDatetime
