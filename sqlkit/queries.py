@@ -11,20 +11,23 @@ import ast
 import difflib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Literal
 
 from sqlkit.bindings import Binding, bind
 from sqlkit.contracts.contract import Cardinality, Contract, read_contracts
 from sqlkit.contracts.items import read_path
-from sqlkit.errors import ContractError
+from sqlkit.errors import ContractError, SqlFileError
 from sqlkit.execution.bulk import run_batch, run_batch_async
 from sqlkit.execution.calls import call, call_async
 from sqlkit.execution.copies import copy_in, copy_in_async
 from sqlkit.execution.streams import AsyncRows, Rows
 from sqlkit.statements import Statement, read_statements
 
-__all__ = ["load"]
+__all__ = ["load", "refusals_to"]
 
 
 def load(interface: type, path: str | os.PathLike[str], *, validate: Literal["needed", "always"] = "needed") -> Any:
@@ -35,15 +38,50 @@ def load(interface: type, path: str | os.PathLike[str], *, validate: Literal["ne
     row, also where the columns' types make it needless. Raises ``SqlFileError`` for a file that does not parse and
     ``ContractError`` where Protocol and file disagree.
     """
-    names = sys._getframe(1).f_locals
-    contracts = read_contracts(interface, names, validate=validate == "always")
-    statements = {statement.name: statement for statement in read_statements(path)}
-    methods = {
-        contract.name: staticmethod(_method(contract, _statement_of(contract, statements, path)))
-        for contract in contracts
-    }
+    caller = sys._getframe(1)
+    methods: dict[str, Any] = {}
+    with _Refusing(caller) as refusing:
+        contracts = read_contracts(interface, caller.f_locals, validate=validate == "always")
+        statements = {statement.name: statement for statement in read_statements(path)}
+        for contract in contracts:
+            with refusing:
+                methods[contract.name] = staticmethod(_method(contract, _statement_of(contract, statements, path)))
     namespace = {"__doc__": interface.__doc__, "__module__": interface.__module__, **methods}
     return type(interface.__name__, (interface,), namespace)()
+
+
+Refusal = ContractError | SqlFileError
+_taker: ContextVar[Callable[[Refusal, FrameType], object] | None] = ContextVar("taker", default=None)
+
+
+@contextmanager
+def refusals_to(take: Callable[[Refusal, FrameType], object]) -> Generator[None]:
+    """Give what ``load`` refuses, and the frame that called it, to a function instead of raising it.
+
+    The methods that are refused keep the Protocol's own body. So all that is wrong with a module is found at once.
+    """
+    token = _taker.set(take)
+    try:
+        yield
+    finally:
+        _taker.reset(token)
+
+
+class _Refusing:
+    """Lets a refusal pass, or gives it to who wants them all."""
+
+    def __init__(self, caller: FrameType) -> None:
+        self.caller = caller
+
+    def __enter__(self) -> _Refusing:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> bool:
+        take = _taker.get()
+        if take is None or not isinstance(error, ContractError | SqlFileError):
+            return False
+        take(error, self.caller)
+        return True
 
 
 def _statement_of(contract: Contract, statements: dict[str, Statement], path: str | os.PathLike[str]) -> Statement:

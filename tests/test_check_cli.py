@@ -160,14 +160,13 @@ def test_findings_end_with_1(run: Run, project: str) -> None:
 
 def test_module_that_does_not_import(run: Run, project: str) -> None:
     """A module that does not import is said, the statements are checked all the same, and the status is 2."""
-    Path("broken.py").write_text("import shop\nshop.nothing\n", encoding="utf-8")
+    Path("broken.py").write_text("import shop\nshop.none\n", encoding="utf-8")
     change("pyproject.toml", '"shop"', '"broken"')
     change("sql/songs.sql", "title", "titel")
     result = run("check", "--dsn", project)
     assert result.exit_code == 2
-    place = Path.cwd() / "broken.py"
     assert result.stdout.splitlines()[-3:] == [
-        f"could not check: {place}:2: broken does not import: AttributeError: module 'shop' has no attribute 'nothing'",
+        "could not check: broken.py:2: broken does not import: AttributeError: module 'shop' has no attribute 'none'",
         "",
         "1 statement, 1 variant, 0 columns (0 never NULL): 1 error",
     ]

@@ -13,8 +13,9 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any
 
 from sqlkit.checking.description import Description
@@ -22,6 +23,7 @@ from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.refusals import contract_finding, file_finding
 from sqlkit.contracts.contract import Contract
 from sqlkit.errors import ContractError, SqlFileError, SqlkitError
+from sqlkit.queries import refusals_to
 from sqlkit.statements import Statement, read_statements
 
 __all__ = ["LoadedQuery", "ProjectFacts", "Sources", "importable", "read_sources"]
@@ -160,14 +162,17 @@ def _import_all(name: str, root: Path, sources: Sources) -> Iterator[ModuleType]
 
 
 def _import(name: str, root: Path, sources: Sources) -> ModuleType | None:
+    def take(error: ContractError | SqlFileError, caller: FrameType) -> None:
+        sources.complete = False
+        place = _call_place(caller)
+        finding = file_finding(error, place) if isinstance(error, SqlFileError) else contract_finding(error, place)
+        sources.findings.append(finding)
+
     try:
-        return importlib.import_module(name)
+        with refusals_to(take):
+            return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
-    except SqlFileError as error:
-        sources.findings.append(file_finding(error, _last_place(error, root)))
-    except ContractError as error:
-        sources.findings.append(contract_finding(error, _last_place(error, root)))
     except BaseException as error:  # SystemExit too: a script that runs as it is imported
         sources.obstacles.append(_obstacle(name, error, root))
     sources.complete = False
@@ -197,17 +202,17 @@ def _last_place(error: BaseException, root: Path) -> Place | None:
         frame for frame in frames if Path(frame.filename).is_relative_to(root) and "site-packages" not in frame.filename
     ]
     for frame in reversed(own or frames):
-        return _frame_place(frame)
+        return Place(Path(frame.filename), frame.lineno or 1, 1)
     return None
 
 
-def _frame_place(frame: traceback.FrameSummary) -> Place:
-    """Return what a frame was executing: the call of ``load``, as far as it stands in its first line."""
-    line = frame.lineno or 1
-    if frame.colno is None:
-        return Place(Path(frame.filename), line, 1)
-    end = frame.end_colno + 1 if frame.end_colno is not None and frame.end_lineno == line else None
-    return Place(Path(frame.filename), line, frame.colno + 1, end)
+def _call_place(frame: FrameType) -> Place:
+    """Return what a frame is executing: the call of ``load``, as far as it stands in its first line."""
+    path = Path(frame.f_code.co_filename)
+    line, last, column, end = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    if line is None or column is None or end is None:
+        return Place(path, frame.f_lineno, 1)
+    return Place(path, line, column + 1, end + 1 if last == line else None)
 
 
 def _is_machinery(filename: str) -> bool:

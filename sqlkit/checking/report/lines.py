@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlkit.checking.findings import Place
 from sqlkit.sqlfile.sqltext import LINE_END
 
-__all__ = ["FileLines", "shown_path", "spell_place"]
+__all__ = ["FileLines", "shown_path", "shown_text", "spell_place"]
 
 
 class FileLines:
@@ -37,6 +37,12 @@ def shown_path(path: Path) -> str:
     except ValueError:  # another drive
         return absolute
     return absolute if relative.startswith("..") else relative
+
+
+def shown_text(text: str) -> str:
+    """Return a text whose paths are those that are found from the working directory."""
+    here = os.getcwd()
+    return text if here == os.sep else text.replace(f"{here}{os.sep}", "")
 
 
 def spell_place(place: Place) -> str:

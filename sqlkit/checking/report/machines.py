@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from sqlkit.checking.findings import Finding, Place, Severity
-from sqlkit.checking.report.lines import shown_path
+from sqlkit.checking.report.lines import shown_path, shown_text
 from sqlkit.checking.run import Report
 
 __all__ = ["github_report", "json_report"]
@@ -24,7 +24,9 @@ def json_report(report: Report, *, strict: bool = False) -> str:
     content = {
         "status": report.status(strict=strict),
         "findings": [_finding(finding) for finding in report.findings],
-        "troubles": [{"project": trouble.project or None, "reason": trouble.reason} for trouble in report.troubles],
+        "troubles": [
+            {"project": trouble.project or None, "reason": shown_text(trouble.reason)} for trouble in report.troubles
+        ],
         "counts": {
             "statements": counts.statements,
             "variants": counts.variants,
@@ -40,7 +42,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "severity": finding.severity.value,
         "query": finding.query,
-        "message": finding.message,
+        "message": shown_text(finding.message),
         "reason": finding.reason,
         "variant": finding.variant,
         "sql": _place(finding.sql),
@@ -57,7 +59,9 @@ def _place(place: Place | None) -> dict[str, Any] | None:
 def github_report(report: Report) -> str:
     """Return a report as workflow commands, one a line: an annotation at the SQL, which names the Python."""
     lines = [_annotation(finding) for finding in report.findings]
-    lines += [_command("error", {"title": "sqlkit could not check"}, str(trouble)) for trouble in report.troubles]
+    lines += [
+        _command("error", {"title": "sqlkit could not check"}, shown_text(str(trouble))) for trouble in report.troubles
+    ]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -67,7 +71,8 @@ def _annotation(finding: Finding) -> str:
     if place is not None:
         properties = {"file": shown_path(place.path), "line": place.line, "col": place.column}
         properties |= {"endColumn": place.end} if place.end else {}
-    text = f"{finding.query}: {finding.message}" if finding.query else finding.message
+    text = f"{finding.query}: " if finding.query else ""
+    text += shown_text(finding.message)
     for name, said in (("reason", finding.reason), ("variant", finding.variant)):
         text += f"\n{name}: {said}" if said else ""
     if finding.sql and finding.python:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from sqlkit.checking.findings import Finding, Place, Severity
-from sqlkit.checking.report.lines import FileLines, spell_place
+from sqlkit.checking.report.lines import FileLines, shown_text, spell_place
 from sqlkit.checking.run import Counts, Report
 
 __all__ = ["Line", "Span", "plain", "report_lines"]
@@ -40,7 +40,7 @@ def report_lines(report: Report) -> Iterator[Line]:
         yield from _finding(finding, files)
         yield []
     for trouble in report.troubles:
-        yield [Span("could not check", "bold red"), Span(f": {trouble}")]
+        yield [Span("could not check", "bold red"), Span(f": {shown_text(str(trouble))}")]
     if report.troubles:
         yield []
     yield [Span(_total(report), "bold")]
@@ -49,7 +49,7 @@ def report_lines(report: Report) -> Iterator[Line]:
 def _finding(finding: Finding, files: FileLines) -> Iterator[Line]:
     style = STYLES[finding.severity]
     first, second = (finding.sql, finding.python) if finding.sql else (finding.python, None)
-    heading = [Span(f"{finding.severity.value} {finding.code}", style), Span(f": {finding.message}")]
+    heading = [Span(f"{finding.severity.value} {finding.code}", style), Span(f": {shown_text(finding.message)}")]
     query = Span(f"{finding.query}: " if finding.query else "", "bold")
     if first is None:
         yield [query, *heading]

@@ -1,4 +1,4 @@
-"""A Protocol that load refuses: it gives another parameter than its statement asks for."""
+"""Protocols that load refuses: another parameter than the statement asks for, no such statement, no annotation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,24 @@ class SongQueries(Protocol):
         """Return a song."""
         ...
 
+    def find_song(self, db: Executor) -> Song | None:
+        """Return some song."""
+        ...
+
     def count_songs(self, db: Executor) -> int:
         """Return how many songs there are."""
         ...
 
 
-songs: SongQueries = sqlkit.load(SongQueries, Path(__file__).with_name("disagreeing.sql"))
+class VagueQueries(Protocol):
+    """What it returns is anybody's guess."""
+
+    def count_songs(self, db: Executor) -> object:
+        """Return how many songs there are."""
+        ...
+
+
+SQL = Path(__file__).with_name("disagreeing.sql")
+
+songs: SongQueries = sqlkit.load(SongQueries, SQL)
+vague: VagueQueries = sqlkit.load(VagueQueries, SQL)
