@@ -121,8 +121,9 @@ def _add_to_column(operator: str, demands: Demands, right: Condition) -> None:
                 demands.element_texts = texts
     if not isinstance(right, Literal):
         return
-    if isinstance(right.value, Decimal) and operator in _BOUNDS:
-        demands.bound(_BOUNDS[operator], right.value)
+    number = _number(right.value)
+    if number is not None and operator in _BOUNDS:
+        demands.bound(_BOUNDS[operator], number)
     elif right.value == "" and operator == "<>":
         demands.bound("min_length", Decimal(1))
     elif isinstance(right.value, str) and operator == "=":
@@ -131,6 +132,13 @@ def _add_to_column(operator: str, demands: Demands, right: Condition) -> None:
         pattern = same_in_rust(right.value)
         if pattern is not None:
             demands.field["pattern"] = pattern
+
+
+def _number(value: object) -> Decimal | None:
+    """Return a literal's number; a negative one stands between quotes."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value):
+        return Decimal(value)
+    return value if isinstance(value, Decimal) else None
 
 
 def _add_to_call(operator: str, call: Call, demands: Demands, right: Condition) -> None:
