@@ -10,7 +10,8 @@ import psycopg
 #: The tables to be filled, each behind those that it points to.
 ORDER = [
     "authors", "publishers", "books", "customers", "orders", "order_items", "parcels", "shipments", "reviews",
-    "employees", "contacts", "events", "vehicles", "trucks", "drafts", "readings", "marks", "late_marks", "accounts", "tokens", "shelves", "boxes",
+    "employees", "contacts", "events", "vehicles", "trucks", "drafts", "readings", "marks", "late_marks",
+    "accounts", "tokens", "shelves", "boxes",
     "audited", "plain", "secrets", "secret_uses",
 ]  # fmt: skip
 

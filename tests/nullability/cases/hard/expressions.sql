@@ -220,6 +220,19 @@ select
     extract(year from placed_at) as year, date_part('epoch', placed_at) as epoch
 from orders;
 
+-- name: time_of_infinity
+--@ truth: time_? with_zone? date_
+--@ before: update orders set placed_at = 'infinity'
+select placed_at::time as time_, placed_at::timetz as with_zone, placed_at::date as date_ from orders;
+
+-- name: json_null_to_number
+--@ version: 18
+--@ truth: number? flag?
+--@ before: update authors set metadata = 'null'
+select metadata::integer as number, metadata::boolean as flag from authors where jsonb_typeof(metadata) <> 'object'
+union all
+select 1, true;
+
 -- name: format_that_is_empty
 --@ truth: text?
 --@ given: {"format": ""}
