@@ -68,8 +68,8 @@ class Reader:
     def __init__(self, schema: Schema, types: ServerTypes) -> None:
         self._schema = schema
         self._types = types
-        self._views: dict[tuple[int, bool], list[Verdict]] = {}
-        self._views_in_row: dict[tuple[int, bool], list[Verdict]] = {}
+        self._views: dict[tuple[int, bool, bool], list[Verdict]] = {}
+        self._views_in_row: dict[tuple[int, bool, bool], list[Verdict]] = {}
 
     def learn(self, trees: list[str]) -> None:
         """Read the relations and functions that trees name, all at once."""

@@ -24,7 +24,7 @@ from sqlkit.checking.nullability.scopes import (
 )
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.nullability.written import Written
-from sqlkit.checking.schema import ON_UPDATE, Relation, Schema
+from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Relation, Schema
 from sqlkit.checking.trees import Node, walk
 
 __all__ = ["Prover"]
@@ -57,7 +57,7 @@ class Prover:
         locate: Locate | None = None,
         *,
         assume_rows: bool = False,
-        views: dict[tuple[int, bool], list[Verdict]] | None = None,
+        views: dict[tuple[int, bool, bool], list[Verdict]] | None = None,
     ) -> None:
         self._schema = schema
         self._locate = locate or (lambda _: "")
@@ -76,11 +76,10 @@ class Prover:
         except UNREADABLE:
             return []
 
-    def scope(self, query: Node, outer: Scope | None = None, *, filtered: bool = True) -> Scope:
+    def scope(self, query: Node, outer: Scope | None = None, *, filtered: bool = True, settled: bool = True) -> Scope:
         """Return the scope of a query with its FROM clause read."""
-        settled = (
-            (outer is None or outer.settled) and query["commandType"] in (SELECT, INSERT) and not query["rowMarks"]
-        )
+        settled = settled and (outer is None or outer.settled)
+        settled = settled and query["commandType"] in (SELECT, INSERT) and not query["rowMarks"]
         scope = Scope(
             query,
             self._schema,
@@ -100,12 +99,13 @@ class Prover:
     def _judged(self, scope: Scope, number: int, column: int) -> bool:
         return self.column(scope, number, column).certain
 
-    def values(self, query: Node, outer: Scope | None, *, filtered: bool = True) -> list[Verdict]:
-        """Return the verdicts of a query's columns."""
+    def values(self, query: Node, outer: Scope | None, *, filtered: bool = True, settled: bool = True) -> list[Verdict]:
+        """Return the verdicts of a query's columns; see ``Scope`` for what a view is told."""
         if query["commandType"] == SELECT:
             if query["setOperations"] is not None:
-                return self._set_operation(query, query["setOperations"], self.scope(query, outer))
-            return self._selected(query, self.scope(query, outer, filtered=filtered))
+                scope = self.scope(query, outer, filtered=filtered, settled=settled)
+                return self._set_operation(query, query["setOperations"], scope)
+            return self._selected(query, self.scope(query, outer, filtered=filtered, settled=settled))
         return self._returned(query, self.scope(query, outer))
 
     def scalar(self, query: Node, scope: Scope) -> Verdict:
@@ -192,7 +192,7 @@ class Prover:
                 conflict = scope.query["onConflict"]
                 if conflict is not None and conflict["exclRelIndex"] == str(number):
                     return self._excluded(scope, entry, column)
-            return self._stored(entry, column)
+            return self._stored(entry, column, scope)
         if kind == SUBQUERY:
             return self._of_subquery(entry["subquery"], scope)[column - 1]
         if kind == CTE:
@@ -206,12 +206,12 @@ class Prover:
             return self._expressions.verdict(entry.nodes("groupexprs")[column - 1], scope, Place(rows=scope.rows))
         return nullable("a relation of a kind that is not known")
 
-    def _stored(self, entry: Node, column: int, *, filtered: bool = True) -> Verdict:
+    def _stored(self, entry: Node, column: int, scope: Scope, *, filtered: bool = True) -> Verdict:
         relation = self._schema.relation(entry.number("relid"))
         if relation is None:
             return nullable("a relation that is not there")
         if relation.kind == "v":
-            return self._viewed(relation, column, filtered)
+            return self._viewed(relation, column, filtered and scope.filtered, filtered and scope.settled)
         if relation.kind not in ("r", "p"):
             kind = {"f": "foreign table", "m": "materialized view"}.get(relation.kind, "relation")
             return nullable(
@@ -223,13 +223,13 @@ class Prover:
         found = stored(self._schema, relation, column)
         return replace(found, declared=True) if relation.foreign and not found.certain else found
 
-    def _viewed(self, relation: Relation, column: int, filtered: bool) -> Verdict:
+    def _viewed(self, relation: Relation, column: int, filtered: bool, settled: bool) -> Verdict:
         if relation.view is None:
             return nullable(f"view {relation.name} cannot be read")
-        key = (relation.oid, filtered)
+        key = (relation.oid, filtered, settled)
         if key not in self._views:
             self._views[key] = []  # a view that is being read is not proved by itself
-            self._views[key] = self.values(relation.view, None, filtered=filtered)
+            self._views[key] = self.values(relation.view, None, filtered=filtered, settled=settled)
         found = self._views[key]
         if not 0 < column <= len(found):
             return nullable(f"view {relation.name}")
@@ -327,7 +327,7 @@ class Prover:
         relation = scope.relation(result)
         if relation is None or relation.instead or relation.rules or relation.foreign:
             return NONE
-        if query["commandType"] == UPDATE and relation.before & ON_UPDATE:
+        if query["commandType"] == UPDATE and relation.before & (ON_UPDATE | ON_INSERT):
             return frozenset(key for key in scope.known if key[0] == "column" and key[2] != result)
         assigned = {entry.number("resno") for entry in query.nodes("targetList")}
         assigned |= {each.number for each in relation.columns.values() if each.generated}
@@ -341,7 +341,7 @@ class Prover:
         """Return the verdict of a column of the row as it was before it was written."""
         if column == 0:
             return proved("a whole row")
-        found = self._stored(scope.entry(number), column)
+        found = self._stored(scope.entry(number), column, scope)
         if not found.certain and not found.declared and ("column", 0, number, column) in scope.known_before:
             return proved(f"a condition rules NULL out of the old row: {found.reason}")
         return found
@@ -361,7 +361,7 @@ class Prover:
         if relation.kind == "v":
             if relation.instead or relation.rules:
                 return nullable(f"view {relation.name} is written by a trigger or rule")
-            return self._stored(scope.entry(number), column, filtered=False)
+            return self._stored(scope.entry(number), column, scope, filtered=False)
         if relation.rules:
             return nullable(f"rules on {relation.name}")
         if relation.kind not in ("r", "p"):

@@ -208,7 +208,9 @@ class _Joins:
         target = padded.number("rtindex")
         pairs = plain_equality(quals, target)
         source = {other.number("varno") for _, other, _ in pairs} if pairs else set()
-        if pairs is None or len(source) != 1 or not source <= members(kept):
+        if pairs is None or any(other["varlevelsup"] != "0" for _, other, _ in pairs):
+            return
+        if len(source) != 1 or not source <= members(kept):
             return
         (number,) = source
         self.scope.known, self.scope.present = self.known, self.present

@@ -69,7 +69,8 @@ class Written:
         return nullable(f"{held.reason}, {reason}")
 
     def _updated(self, column: int, held: Verdict) -> Verdict:
-        if self._relation.before & ON_UPDATE or self._relation.foreign:
+        # A row that moves to another partition is inserted there.
+        if self._relation.before & (ON_UPDATE | ON_INSERT) or self._relation.foreign:
             return nullable(f"{held.reason}, which a trigger may change")
         if self._assigned(column) is None and not self._generated(column):
             return held
