@@ -65,6 +65,8 @@ class _Shapes:
             return None
         argument = node.nodes("args")[0]["expr"]
         known = scope.conditions.if_true(node["aggfilter"])
+        if node["aggfilter"] is not None and scope.query["commandType"] == "1":
+            scope = self._prover.scope(_narrowed(scope.query, node["aggfilter"]), scope.outer)
         return JsonShape(
             "array",
             element=self.of(argument, scope, known),
@@ -122,6 +124,19 @@ class _Shapes:
             {name: not self._prover.column(scope, number, column).certain for column, name, _ in names},
             types={name: type_ for _, name, type_ in names},
         )
+
+
+def _narrowed(query: Node, condition: Node) -> Node:
+    """Return a query with one more condition in WHERE, as the rows are that an aggregate's filter lets through.
+
+    A filter on a column of an outer join's nullable side tells of the rows beside it, too.
+    """
+    both = Node("BOOLEXPR")
+    both.update(boolop="and", args=[part for part in (query["jointree"]["quals"], condition) if part is not None])
+    joins, narrowed = Node("FROMEXPR"), Node("QUERY")
+    joins.update(query["jointree"], quals=both)
+    narrowed.update(query, jointree=joins)
+    return narrowed
 
 
 def _text(constant: Node) -> str:
