@@ -207,6 +207,10 @@ class Strictly(BaseModel):
     title: str
 
 
+class TextNumber(BaseModel):
+    number: str
+
+
 class Pair(BaseModel):
     number: int | None
     word: str | None
@@ -615,6 +619,26 @@ def test_a_model_that_checks_afterwards(db: psycopg.Connection[Any]) -> None:
             str,
             "SK006 column 'document' is a json object, which does not load into str: make it a model of its keys "
             "(title)",
+        ),
+        (
+            "json_build_object('number', song_id, 'title', title)",
+            TextNumber,
+            "SK006 column 'document' is a json object whose key 'number' is int8, which does not load into str: make "
+            "it "
+            "int",
+        ),
+        (
+            "json_build_object('song_id', song_id, 'owner', json_build_object('mail', 1, 'name', title))",
+            MustBeOwned,
+            "SK006 column 'document' is a json object whose key 'owner' is an object without the key 'user_id', which "
+            "Owner requires: add the key, or give the field 'user_id' a default",
+        ),
+        (
+            "json_build_object('song_id', song_id, 'owner', json_build_object('user_id', title, 'name', song_id))",
+            MustBeOwned,
+            "SK006 column 'document' is a json object whose key 'owner' is an object whose key 'name' is int8, which "
+            "does "
+            "not load into str: make it int",
         ),
         (
             "json_build_array(title)",

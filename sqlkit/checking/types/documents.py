@@ -11,14 +11,22 @@ from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
+import pydantic_core
 from pydantic import RootModel
 
 from sqlkit.checking.description import JsonShape
 from sqlkit.checking.types.expected import Expected, Misfit
+from sqlkit.checking.types.loading import natural
+from sqlkit.checking.types.samples import samples_of
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.rows.shapes import RowField, classify, without_none
+from sqlkit.values.catalog import builtin_types
 
 __all__ = ["document_misfits"]
+
+#: The types whose values PostgreSQL writes into JSON as Python's are written.
+SPELLED = frozenset({"bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "uuid", "date"})
+SPELLED |= {"timestamp", "timestamptz"}
 
 SCALARS = (str, int, float, bytes, Decimal, UUID, date, time, timedelta, Enum)
 
@@ -114,15 +122,34 @@ def _object(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
     for key, nullable in shape.keys.items():
         if key not in read:
             if config.get("extra") == "forbid":
-                yield Misfit(
-                    "SK006", f"{told} with the key {key!r}, which {owner} forbids: add the field or drop the key"
-                )
-        elif nullable and not (expected := Expected.of_field(annotation, read[key], fields[read[key]])).takes_none:
+                advice = "add the field or drop the key"
+                yield Misfit("SK006", f"{told} with the key {key!r}, which {owner} forbids: {advice}")
+            continue
+        expected = Expected.of_field(annotation, read[key], fields[read[key]])
+        if nullable and not expected.takes_none:
+            taker = f"the field {read[key]!r} of {owner}"
             yield Misfit(
-                "SK007",
-                f"{told} whose key {key!r} can be null, and the field {read[key]!r} of {owner} takes no None: make it "
-                f"{expected} | None",
+                "SK007", f"{told} whose key {key!r} can be null, and {taker} takes no None: make it {expected} | None"
             )
+        yield from _value(expected, shape, key, f"{told} whose key {key!r}")
+
+
+def _value(expected: Expected, shape: JsonShape, key: str, told: str) -> Iterator[Misfit]:
+    """Look at the value of a key: a document that is built there too, or of a type that JSON has a form for."""
+    if key in shape.parts:
+        yield from document_misfits(expected, shape.parts[key], f"{told} is an {shape.parts[key].kind}")
+        return
+    pgtype = builtin_types().get(shape.types.get(key, 0))
+    if pgtype is None or pgtype.kind != "b" or pgtype.name not in SPELLED or expected.is_open:
+        return
+    samples = samples_of(pgtype, hints=expected.named_values) or []
+    if not any(map(expected.takes_document, map(_written, samples))):
+        advice = f"make it {natural(pgtype)}"
+        yield Misfit("SK006", f"{told} is {pgtype.name}, which does not load into {expected}: {advice}")
+
+
+def _written(value: Any) -> str:
+    return format(value) if isinstance(value, Decimal) else pydantic_core.to_json(value).decode()
 
 
 def _config(annotation: Any) -> Mapping[str, Any]:
