@@ -13,7 +13,7 @@ from sqlkit.checking.description import Description
 from sqlkit.checking.findings import Finding
 from sqlkit.checking.plans.explaining import Plan, Relations, can_explain, explain
 from sqlkit.checking.plans.snapshot import Snapshot, read_snapshot, statement_key, write_snapshot
-from sqlkit.checking.positions import SqlPlaces, variant_words
+from sqlkit.checking.positions import SqlPlaces, common_words, variant_words
 from sqlkit.checking.sources import ProjectFacts
 from sqlkit.errors import ConfigurationError
 from sqlkit.statements import Statement
@@ -27,16 +27,19 @@ LARGE = 10_000
 Trouble = Callable[[str], object]
 
 
+_Variant = tuple[int, tuple[str, ...]]
+
+
 def _unheard(_: str) -> None:
     """Take no notice."""
 
 
 @dataclass(slots=True)
 class _Explained:
-    """A statement's plans by variant (None for the only one), and its tables that were never analysed."""
+    """A statement's plans by the arguments of ``variant``, and its tables that were never analysed."""
 
     statement: Statement
-    plans: dict[str | None, Plan] = field(default_factory=dict)
+    plans: dict[_Variant, Plan] = field(default_factory=dict)
 
     @property
     def unknown(self) -> set[str]:
@@ -79,7 +82,7 @@ def update_plans(
     plans, unknown = {}, set[str]()
     for explained in _explain_all(conn, facts, trouble):
         unknown |= explained.unknown
-        variants = {variant or "": plan.lines for variant, plan in explained.plans.items()}
+        variants = {_words(explained.statement, variant): plan.lines for variant, plan in explained.plans.items()}
         plans[statement_key(explained.statement, snapshot)] = variants
     _tell_of(unknown, trouble)
     return write_snapshot(snapshot, Snapshot(conn.info.server_version // 10000, plans))
@@ -117,9 +120,8 @@ def _add(
     found: _Explained, conn: psycopg.Connection[Any], description: Description, relations: Relations, trouble: Trouble
 ) -> None:
     statement = description.statement
-    words = variant_words(statement, description.given, description.chosen)
     try:
-        found.plans[words] = explain(conn, description, relations)
+        found.plans[description.given, description.chosen] = explain(conn, description, relations)
     except psycopg.OperationalError:
         if conn.broken:
             raise
@@ -129,36 +131,49 @@ def _add(
         trouble(f"{statement.label}: cannot be explained: {type(error).__name__} ({error.sqlstate})")
 
 
+def _words(statement: Statement, variant: _Variant) -> str:
+    return variant_words(statement, *variant) or ""
+
+
 def _scans(explained: _Explained, places: SqlPlaces, large: int) -> Iterator[Finding]:
     """Yield a finding for each table, with the variants that scan it where not all of them do."""
-    found: dict[str, tuple[int, list[str]]] = {}
+    found: dict[str, tuple[int, list[_Variant]]] = {}
     for variant, plan in explained.plans.items():
         for scan in plan.scans:
             if scan.rows is not None and scan.rows > large:
-                found.setdefault(scan.table, (scan.rows, []))[1].append(variant or "")
-    statement = explained.statement
+                found.setdefault(scan.table, (scan.rows, []))[1].append(variant)
     for table, (rows, variants) in found.items():
         message = f"reads all of {table}, about {rows:,} rows, to find some: add an index for its condition"
-        some = len(variants) < len(explained.plans)
-        yield Finding(
-            "SK015", message, statement.name, sql=places.statement(statement), variant=variants[0] if some else None
-        )
+        yield _finding("SK015", message, explained.statement, variants, places)
+
+
+def _finding(
+    code: str,
+    message: str,
+    statement: Statement,
+    variants: list[_Variant],
+    places: SqlPlaces,
+    reason: str | None = None,
+) -> Finding:
+    words = common_words(statement, variants)
+    return Finding(code, message, statement.name, sql=places.statement(statement), variant=words, reason=reason)
 
 
 def _changes(
     explained: _Explained, known: Snapshot, snapshot: Path, places: SqlPlaces, version: int
 ) -> Iterator[Finding]:
+    """Yield a finding for each change, with the variants that have it where not all of them do."""
     statement = explained.statement
     before = known.plans.get(statement_key(statement, snapshot), {})
-    reason = None
-    if version != known.postgresql:
-        reason = f"the snapshot is of PostgreSQL {known.postgresql}, this is {version}"
+    other = f"the snapshot is of PostgreSQL {known.postgresql}, this is {version}"
+    found: dict[str, list[_Variant]] = {}
     for variant, plan in explained.plans.items():
-        lines = before.get(variant or "")
-        if lines == plan.lines:
-            continue
-        message = f"{_difference(lines, plan.lines)}: look whether that is meant, then run with --update-plans"
-        yield Finding("SK016", message, statement.name, sql=places.statement(statement), variant=variant, reason=reason)
+        lines = before.get(_words(statement, variant))
+        if lines != plan.lines:
+            found.setdefault(_difference(lines, plan.lines), []).append(variant)
+    for difference, variants in found.items():
+        message = f"{difference}: look whether that is meant, then run with --update-plans"
+        yield _finding("SK016", message, statement, variants, places, other if version != known.postgresql else None)
 
 
 def _difference(before: tuple[str, ...] | None, now: tuple[str, ...]) -> str:

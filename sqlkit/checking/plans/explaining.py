@@ -7,7 +7,7 @@ of: neither is a change that somebody made.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,10 @@ RELATIONS = """
 select
     n.nspname,
     c.relname,
+    c.oid,
     coalesce(root.relname, c.relname),
     c.relkind in ('r', 'm'),
+    c.relispartition,
     c.reltuples
 from unnest(%s::text[], %s::text[]) as wanted (schema_name, relation_name)
 inner join pg_catalog.pg_namespace as n on n.nspname = wanted.schema_name
@@ -68,8 +70,10 @@ class Plan:
 class Relation:
     """A table or index: ``name`` is that of its root where it is a partition, ``rows`` None where nobody counted."""
 
+    oid: int
     name: str
     table: bool
+    partition: bool
     rows: int | None
 
 
@@ -87,12 +91,14 @@ class Relations:
             return
         cursor = self._conn.cursor(row_factory=tuple_row)
         schemas, relations = zip(*wanted, strict=True)
-        for schema, name, root, table, rows in cursor.execute(RELATIONS, [list(schemas), list(relations)]):
-            self._known[schema, name] = Relation(root, table, int(rows) if rows >= 0 else None)
+        for schema, name, oid, root, table, partition, rows in cursor.execute(
+            RELATIONS, [list(schemas), list(relations)]
+        ):
+            self._known[schema, name] = Relation(oid, root, table, partition, int(rows) if rows >= 0 else None)
 
     def of(self, schema: str, name: str) -> Relation:
         """Return a relation; one that has gone, or that is none (a CTE's name), stands for itself."""
-        return self._known.get((schema, name)) or Relation(name, False, 0)
+        return self._known.get((schema, name)) or Relation(0, name, False, False, 0)
 
 
 def can_explain(description: Description) -> bool:
@@ -115,15 +121,11 @@ def explain(conn: psycopg.Connection[Any], description: Description, relations: 
         tree = _explained(conn, description)
     relations = relations or Relations(conn)
     relations.learn(set(_names(tree)))
-    scans = [
-        (node, relations.of(node.get("Schema", ""), node["Relation Name"]))
-        for node in _nodes(tree)
-        if "Relation Name" in node and node["Node Type"] != "ModifyTable"
-    ]
+    read = list(_read(tree, relations))
     return Plan(
         tuple(_lines(tree, relations)),
-        tuple(_added([relation for node, relation in scans if node["Node Type"] == "Seq Scan" and "Filter" in node])),
-        tuple(dict.fromkeys(relation.name for _, relation in scans if relation.table and relation.rows is None)),
+        tuple(_added([relation for node, relation in read if node["Node Type"] == "Seq Scan" and "Filter" in node])),
+        tuple(scan.table for scan in _added([relation for _, relation in read]) if scan.rows is None),
     )
 
 
@@ -167,26 +169,46 @@ def _names(tree: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from ((schema, node["Index Name"]) for schema in schemas)
 
 
+def _read(tree: Mapping[str, Any], relations: Relations) -> Iterator[tuple[Mapping[str, Any], Relation]]:
+    """Yield the nodes that read a table, and the table."""
+    for node in _nodes(tree):
+        if "Relation Name" in node and node["Node Type"] != "ModifyTable":
+            yield node, relations.of(node.get("Schema", ""), node["Relation Name"])
+
+
 def _added(scanned: list[Relation]) -> Iterator[Scan]:
-    """Yield a scan for each table, with the rows of all its partitions that are scanned."""
-    for name in dict.fromkeys(relation.name for relation in scanned):
-        counts = [relation.rows for relation in scanned if relation.name == name]
-        known = [count for count in counts if count is not None]
-        yield Scan(name, sum(known) if len(known) == len(counts) else None)
+    """Yield a scan for each table, with the rows of all its partitions: a new one may not be analysed yet."""
+    for name in dict.fromkeys(relation.name for relation in scanned if relation.table):
+        known = [rows for relation in set(scanned) if relation.name == name and (rows := relation.rows) is not None]
+        yield Scan(name, sum(known) if known else None)
 
 
 def _lines(node: Mapping[str, Any], relations: Relations, schema: str = "") -> list[str]:
     """Return a node's line with those below it indented; an index is in the schema of the table above it."""
     schema = node.get("Schema", schema)
-    below = [_lines(part, relations, schema) for part in node.get("Plans", ())]
+    parts = node.get("Plans", ())
     if node["Node Type"] in ("Append", "Merge Append"):
-        below = [list(lines) for lines in dict.fromkeys(map(tuple, below))]
-        if len(below) == 1:
-            return below[0]  # the partitions of one table, all read the same way
+        parts = _telling(parts, relations)
+        if len(parts) == 1:
+            return _lines(parts[0], relations, schema)
+    below = [_lines(part, relations, schema) for part in parts]
     title = _title(node, relations, schema)
     if name := node.get("Subplan Name"):
         title = f"{name}: {title}"
     return [title, *(f"  {line}" for lines in below for line in lines)]
+
+
+def _telling(parts: Sequence[Mapping[str, Any]], relations: Relations) -> list[Mapping[str, Any]]:
+    """Return what an Append joins, of one table's partitions the largest alone: a new one is small, and read so."""
+    largest: dict[tuple[object, ...], tuple[int, Mapping[str, Any]]] = {}
+    for index, part in enumerate(parts):
+        read = [relation for _, relation in _read(part, relations)]
+        partitions = all(relation.partition for relation in read) and bool(read)
+        key = tuple(relation.name for relation in read) if partitions else (index,)
+        rows = sum(relation.rows or 0 for relation in read)
+        if key not in largest or rows > largest[key][0]:
+            largest[key] = (rows, part)
+    return [part for _, part in largest.values()]
 
 
 def _title(node: Mapping[str, Any], relations: Relations, schema: str) -> str:
