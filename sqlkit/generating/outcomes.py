@@ -18,6 +18,9 @@ from sqlkit.errors import SqlFileError
 from sqlkit.generating.targets import Target, targets_of
 from sqlkit.statements import Reference, Statement
 
+#: What PostgreSQL calls an expression that it has no name for.
+UNNAMED = "?column?"
+
 __all__ = ["Outcome", "OutputColumn", "Wanted", "outcomes_of", "refuse"]
 
 
@@ -106,6 +109,8 @@ def _columns(statement: Statement, variants: Sequence[Described]) -> tuple[Outpu
     found: dict[str, OutputColumn] = {}
     for described in variants:
         names = [column.name for column in described.columns]
+        if len(names) > 1 and UNNAMED in names:
+            raise refuse(statement, "a column has no name: give it one with as")
         for name in names:
             if names.count(name) > 1:
                 raise refuse(statement, f"two columns are named {name!r}: give one of them another name with as")

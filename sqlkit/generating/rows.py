@@ -16,8 +16,6 @@ from sqlkit.generating.plan import ClassPlan, FieldPlan, named
 
 __all__ = ["RowModels"]
 
-UNNAMED = frozenset({"?column?"})
-
 #: How the annotations of documents begin whose kind a CHECK tells.
 DOCUMENTS = (named("dict", "builtins"), named("list", "builtins"))
 
@@ -43,6 +41,16 @@ class Shape:
     def whole(self) -> bool:
         """Whether it is a whole row of a table and nothing else."""
         return self.table is not None and not self.missing and not self.beside
+
+    @property
+    def nearly_whole(self) -> bool:
+        """Whether it is most of a row of a table."""
+        return is_nearly_whole(self.table, self.missing)
+
+
+def is_nearly_whole(table: Table | None, missing: Sequence[str]) -> bool:
+    """Tell whether so few columns of a table are missing that what is left is still named after it."""
+    return table is not None and len(missing) <= NEARLY and 2 * len(missing) < len(table.columns)
 
 
 class RowModels:
@@ -83,8 +91,6 @@ class RowModels:
     def _tree(self, outcome: Outcome) -> Tree:
         root: Tree = {}
         for column in outcome.columns:
-            if column.name in UNNAMED:
-                raise refuse(outcome.statement, "a column has no name: give it one with as")
             *path, last = column.name.split(".")
             group = root
             for part in path:
@@ -101,7 +107,7 @@ class RowModels:
         fields: list[FieldPlan] = []
         self.statement = outcome.statement.name
         table, missing, beside = self._origin(tree)
-        like_table = table is not None and len(missing) <= NEARLY
+        like_table = is_nearly_whole(table, missing)
         for name, part in tree.items():
             if isinstance(part, dict):
                 fields.append(self._group(outcome, name, part, statement))
@@ -226,7 +232,7 @@ class RowModels:
                 elif shape.beside:
                     wanted = [camel(table, "with", "_and_".join(shape.beside)), hint]
                     doc = f"A row of ``{shape.table.name}`` with ``{'`` and ``'.join(shape.beside)}``."
-                elif len(shape.missing) <= NEARLY:
+                elif shape.nearly_whole:
                     wanted = [camel(table, "without", "_and_".join(shape.missing)), hint]
                     doc = f"A row of ``{shape.table.name}`` without ``{'`` and ``'.join(shape.missing)}``."
                 elif len(shape.statements) > 1:
