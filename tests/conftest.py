@@ -174,3 +174,11 @@ def frontend_dsn(server: TestServer, frontend_template: str) -> Iterator[str]:
     """Give the DSN of a clone of openai_frontend's database, for a test that commits; dropped after the test."""
     with dropped_afterwards(server, frontend_template, "clone") as database:
         yield server.dsn_for(database, "openai_frontend")
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hash passwords by argon2id at its least cost, for tests in which many log in."""
+    from sqlkit import security
+
+    monkeypatch.setattr(security, "DEFAULT", security.Passwords(time_cost=1, memory_kib=8, parallelism=1))

@@ -29,6 +29,8 @@ from sqlkit.operations import list_partitions
 TABLES = {"users", "refresh_tokens", "api_keys", "logs", "usage"}
 PASSWORD = "correct horse battery staple"
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
 
 @pytest.fixture
 def db(frontend_dsn: str) -> Iterator[Database]:

@@ -22,6 +22,8 @@ from sqlkit.apps.voxstitch.settings import VoxstitchSettings
 HASH = "$argon2id$v=19$not-a-real-one"
 PASSWORD = "correct horse battery staple"
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
 
 @pytest.fixture
 def db(voxstitch_dsn: str) -> Iterator[Database]:

@@ -56,12 +56,12 @@ class Role(StrEnum):
     SERVICE = "service"
 
 
-#: An address: something, an @, something, and no blank.
-Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
+#: An address: something, an @, something, and no blank (nor NUL, which PostgreSQL does not take).
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ \x00]+@[^@ \x00]+$")]
 #: A password's hash, which begins with ``$`` and the name of its algorithm; never a password.
 PasswordHash: TypeAlias = Annotated[str, Field(pattern=r"^\$.")]
-#: A text that says something.
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
+#: A text that says something, without NUL.
+Text: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 #: A number of tokens.
 Tokens: TypeAlias = Annotated[int, Field(ge=0)]
 

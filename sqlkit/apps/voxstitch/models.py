@@ -65,12 +65,12 @@ def _without_nul(content: Any) -> Any:
     return content
 
 
-#: An address: something, an @, something, and no blank.
-Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
+#: An address: something, an @, something, and no blank (nor NUL, which PostgreSQL does not take).
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ \x00]+@[^@ \x00]+$")]
 #: A password's hash, which begins with ``$`` and the name of its algorithm; never a password.
 PasswordHash: TypeAlias = Annotated[str, Field(pattern=r"^\$.")]
-#: A text that says something.
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
+#: A text that says something, without NUL.
+Text: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 #: How many chats may be imported.
 Imports: TypeAlias = Annotated[int, Field(ge=0, le=2_147_483_647)]
 #: A chat as a platform exports it: an object or an array, with whatever the platform puts there.
