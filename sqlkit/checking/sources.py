@@ -31,8 +31,6 @@ __all__ = ["LoadedQuery", "ProjectFacts", "Sources", "importable", "read_sources
 #: Errors whose text names what is wrong in the code; others may quote a value, which may be a secret.
 TELLING = (ImportError, SyntaxError, NameError, AttributeError, SqlkitError)
 
-CONTAINERS = (list, tuple, dict, SimpleNamespace)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedQuery:
@@ -136,10 +134,16 @@ def _attributes(module: str, names: Mapping[str, Any], above: str = "") -> Itera
                 yield from _attributes(module, vars(value), f"{above}{name}.")
             continue
         yield above + name, value
-        if isinstance(value, CONTAINERS):
-            inner = value.values() if isinstance(value, dict) else value
-            inner = vars(value).values() if isinstance(value, SimpleNamespace) else inner
-            yield from ((above + name, each) for each in list(inner))
+        yield from ((above + name, each) for each in _inside(value))
+
+
+def _inside(value: Any) -> list[Any]:
+    """Return what a container holds, nothing for what is none."""
+    if isinstance(value, SimpleNamespace):
+        value = vars(value)
+    if isinstance(value, dict):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
 
 
 def _known(query: LoadedQuery, seen: set[int]) -> bool:

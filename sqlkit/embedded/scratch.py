@@ -62,7 +62,16 @@ def remove_if_left(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder; a server whose start was interrupted leaves by itself, which is waited for."""
+    """Remove a folder, also when Ctrl-C comes while it goes."""
+    try:
+        _remove_when_left(folder)
+    except KeyboardInterrupt:
+        _remove_when_left(folder)
+        raise
+
+
+def _remove_when_left(folder: Path) -> None:
+    """Remove a folder; a server whose start or stop was interrupted leaves by itself, which is waited for."""
     deadline = time.monotonic() + LEAVING_SECONDS
     with contextlib.suppress(OSError):
         while (folder / "keeping").exists() and locks.is_held(folder / "keeping") and time.monotonic() < deadline:
