@@ -276,7 +276,12 @@ def said(
     query = loaded(inspect.cleandoc(sql), returns, parameters, defaults or {})
     found = verify(query, list(describe(db, [query.statement])))
     return sorted(
-        f"{finding.code} {finding.message}" + (f" [{finding.variant}]" if finding.variant else "") for finding in found
+        " ".join(
+            [finding.code, finding.message]
+            + ([f"({finding.reason})"] if finding.reason else [])
+            + ([f"[{finding.variant}]"] if finding.variant else [])
+        )
+        for finding in found
     )
 
 
@@ -318,8 +323,8 @@ def test_columns_and_fields_left_over(db: psycopg.Connection[Any], shape: Any) -
         (
             "select song_id, title from songs",
             list[int],
-            "SK004 int takes one column, the statement returns 2 (song_id, title): drop a column, or return a row with "
-            "a field for each",
+            "SK004 int takes one column, the statement returns 2 (song_id, title): drop a column, or return a row "
+            "with a field for each",
         ),
         (
             "select song_id, title, title, artist from songs",
@@ -340,8 +345,7 @@ def test_columns_and_fields_left_over(db: psycopg.Connection[Any], shape: Any) -
             """select title as "title.name" from songs""",
             list[Name],
             "SK004 column 'title.name' wants a field inside 'title' of Name, and str has none: make it a model, or "
-            "name "
-            "the column title",
+            "name the column title",
         ),
         (
             """select song_id, song_id as "owner.user_id", title as "owner.nam" from songs""",
@@ -360,8 +364,8 @@ def test_columns_and_fields_left_over(db: psycopg.Connection[Any], shape: Any) -
         (
             "insert into songs (song_id, title) values (1, '') returning song_id, title",
             Affected,
-            "SK004 the statement returns song_id, title, and -> Affected drops it: return the rows, or take returning "
-            "away",
+            "SK004 the statement returns song_id, title, and -> Affected drops it: return the rows, or take "
+            "returning away",
         ),
         (
             "delete from songs where song_id = 1 returning song_id",
@@ -426,8 +430,8 @@ def test_right_names_and_numbers(db: psycopg.Connection[Any], sql: str, returns:
         (
             "created_at",
             date,
-            "SK021 column 'created_at' is timestamp with time zone, and not every value of it loads into date: make it "
-            "datetime, or cast the column",
+            "SK021 column 'created_at' is timestamp with time zone, and not every value of it loads into date: make "
+            "it datetime, or cast the column",
         ),
         ("key", str, "SK006 column 'key' is uuid, which does not load into str: make it UUID, or cast the column"),
         (
@@ -454,8 +458,8 @@ def test_right_names_and_numbers(db: psycopg.Connection[Any], sql: str, returns:
         (
             "kind",
             Role,
-            "SK021 column 'kind' is text, and may hold a text that Role lacks: limit the column by a check, or make it "
-            "an enum",
+            "SK021 column 'kind' is text, and may hold a text that Role lacks: limit the column by a check, or make "
+            "it an enum",
         ),
         (
             "user_id",
@@ -476,8 +480,7 @@ def test_right_names_and_numbers(db: psycopg.Connection[Any], sql: str, returns:
             "tags",
             list[int],
             "SK021 column 'tags' is text[], and not every text loads into list[int]: give the column that type, or "
-            "cast "
-            "it",
+            "cast it",
         ),
         (
             "array[total]",
@@ -495,8 +498,8 @@ def test_right_names_and_numbers(db: psycopg.Connection[Any], sql: str, returns:
             [
                 "SK006 column 'pair' is pair, which has no field 'phrase' for WrongPair: add it to the type, or give "
                 "the field a default",
-                "SK006 column 'pair' is pair, whose field 'number' is int4, which does not load into UUID | None: make "
-                "it int, or cast the column",
+                "SK006 column 'pair' is pair, whose field 'number' is int4, which does not load into UUID: make it "
+                "int, or cast the column",
             ],
         ),
         (
@@ -504,10 +507,9 @@ def test_right_names_and_numbers(db: psycopg.Connection[Any], sql: str, returns:
             list[WrongPair],
             [
                 "SK006 column 'array' is pair[], which has no field 'phrase' for WrongPair: add it to the type, or "
-                "give "
-                "the field a default",
-                "SK006 column 'array' is pair[], whose field 'number' is int4, which does not load into UUID | None: "
-                "make it int, or cast the column",
+                "give the field a default",
+                "SK006 column 'array' is pair[], whose field 'number' is int4, which does not load into UUID: make "
+                "it int, or cast the column",
             ],
         ),
         ("pair", int, "SK006 column 'pair' is pair, which does not load into int: make it a model of its fields"),
@@ -569,9 +571,8 @@ def test_a_model_that_checks_afterwards(db: psycopg.Connection[Any]) -> None:
     """A validator behind a model changes nothing of what its fields take."""
     assert said(db, "select song_id, artist from songs", list[Checked]) == [
         "SK006 column 'song_id' is bigint, which does not load into str: make it int, or cast the column",
-        "SK007 column 'artist' can be NULL (column songs.artist), and the field 'artist' of Checked takes no None: "
-        "make "
-        "it str | None",
+        "SK007 column 'artist' can be NULL, and the field 'artist' of Checked takes no None: make it str | None "
+        "(nullable: column songs.artist)",
     ]
 
 
@@ -585,21 +586,19 @@ def test_a_model_that_checks_afterwards(db: psycopg.Connection[Any]) -> None:
             "json_build_object('titel', title)",
             Name,
             "SK006 column 'document' is a json object without the key 'title', which Name requires: add the key, or "
-            "give "
-            "the field 'title' a default",
+            "give the field 'title' a default",
         ),
         (
             "jsonb_build_object('title', title, 'tempo', tempo)",
             Strictly,
-            "SK006 column 'document' is a jsonb object with the key 'tempo', which Strictly forbids: add the field or "
-            "drop the key",
+            "SK006 column 'document' is a jsonb object with the key 'tempo', which Strictly forbids: add the field "
+            "or drop the key",
         ),
         (
             "json_build_object('title', artist)",
             Name,
             "SK007 column 'document' is a json object whose key 'title' can be null, and the field 'title' of Name "
-            "takes "
-            "no None: make it str | None",
+            "takes no None: make it str | None",
         ),
         (
             "json_build_object('title', artist)",
@@ -611,8 +610,7 @@ def test_a_model_that_checks_afterwards(db: psycopg.Connection[Any]) -> None:
             "json_build_object('title', title)",
             list[Name],
             "SK006 column 'document' is a json object, which does not load into list[Name]: make it a model of its "
-            "keys "
-            "(title)",
+            "keys (title)",
         ),
         (
             "json_build_object('title', title)",
@@ -624,21 +622,19 @@ def test_a_model_that_checks_afterwards(db: psycopg.Connection[Any]) -> None:
             "json_build_object('number', song_id, 'title', title)",
             TextNumber,
             "SK006 column 'document' is a json object whose key 'number' is int8, which does not load into str: make "
-            "it "
-            "int",
+            "it int",
         ),
         (
             "json_build_object('song_id', song_id, 'owner', json_build_object('mail', 1, 'name', title))",
             MustBeOwned,
-            "SK006 column 'document' is a json object whose key 'owner' is an object without the key 'user_id', which "
-            "Owner requires: add the key, or give the field 'user_id' a default",
+            "SK006 column 'document' is a json object whose key 'owner' is an object without the key 'user_id', "
+            "which Owner requires: add the key, or give the field 'user_id' a default",
         ),
         (
             "json_build_object('song_id', song_id, 'owner', json_build_object('user_id', title, 'name', song_id))",
             MustBeOwned,
             "SK006 column 'document' is a json object whose key 'owner' is an object whose key 'name' is int8, which "
-            "does "
-            "not load into str: make it int",
+            "does not load into str: make it int",
         ),
         (
             "json_build_array(title)",
@@ -660,8 +656,8 @@ def test_documents(db: psycopg.Connection[Any], expression: str, annotation: Any
         (
             "json_agg(json_build_object('titel', title))",
             [
-                "SK006 column 'songs' is a json array of objects without the key 'title', which Name requires: add the "
-                "key, or give the field 'title' a default"
+                "SK006 column 'songs' is a json array of objects without the key 'title', which Name requires: add "
+                "the key, or give the field 'title' a default"
             ],
         ),
         (
@@ -700,7 +696,8 @@ def test_right_documents(db: psycopg.Connection[Any]) -> None:
 def test_null(db: psycopg.Connection[Any], returns: Any, subject: str, wanted: str) -> None:
     """A column that can be NULL is named with the reason, for a field that takes no None."""
     assert said(db, "select artist from songs where song_id = 1", returns) == [
-        f"SK007 column 'artist' can be NULL (column songs.artist), and {subject} takes no None: make it {wanted}"
+        f"SK007 column 'artist' can be NULL, and {subject} takes no None: make it {wanted} (nullable: column "
+        "songs.artist)"
     ]
 
 
@@ -712,22 +709,23 @@ def test_null_of_an_optional_scalar(db: psycopg.Connection[Any]) -> None:
 def test_null_that_hangs_on_an_argument(db: psycopg.Connection[Any]) -> None:
     """A column is never NULL where that hangs on a parameter whose argument is never None."""
     assert said(db, "select upper(:name)", One[str], name=str) == []
-    (found,) = said(db, "select upper(:name)", One[str], name=str | None)
-    assert found.startswith("SK007 column 'upper' can be NULL (")
-    (found,) = said(db, "select upper(:name)", One[str], name=Any)
-    assert found.startswith("SK007 column 'upper' can be NULL (")
+    expected = [
+        "SK007 column 'upper' can be NULL, and str takes no None: make it str | None (nullable: parameter :name may be "
+        "NULL)"
+    ]
+    assert said(db, "select upper(:name)", One[str], name=str | None) == expected
+    assert said(db, "select upper(:name)", One[str], name=Any) == expected
 
 
 def test_none_that_never_comes(db: psycopg.Connection[Any]) -> None:
     """A field that takes None for a column that is never NULL is a hint."""
     assert said(db, "select count(*) from songs", int | None) == [
-        "SK008 column 'count' is never NULL (count), and int | None takes None: take None off"
+        "SK008 column 'count' is never NULL, and int | None takes None: take None off (not null: count)"
     ]
     (found,) = said(db, "select song_id, title, title as artist from songs", list[Song])
     assert found == (
-        "SK008 column 'artist' is never NULL (column songs.title), and the field 'artist' of Song takes None: take "
-        "None "
-        "off"
+        "SK008 column 'artist' is never NULL, and the field 'artist' of Song takes None: take None off (not null: "
+        "column songs.title)"
     )
 
 
@@ -746,7 +744,7 @@ def test_none_that_a_default_or_a_missing_row_needs(db: psycopg.Connection[Any])
 LEFT = "from songs left join users on songs.owner_id = users.user_id"
 INNER = "from songs inner join users on songs.owner_id = users.user_id"
 OWNER = 'users.user_id as "owner.user_id", users.name as "owner.name"'
-BECAUSE = "(right side of the left join at line 2)"
+BECAUSE = "(nullable: right side of the left join at line 2)"
 
 
 @pytest.mark.parametrize(
@@ -759,24 +757,26 @@ BECAUSE = "(right side of the left join at line 2)"
             LEFT,
             MustBeOwned,
             [
-                f"SK007 all columns of 'owner' can be NULL {BECAUSE}, and Owner takes no None: make the field "
-                "'owner' of "
-                "MustBeOwned Owner | None"
+                f"SK007 all columns of 'owner' can be NULL, and the field 'owner' of MustBeOwned takes no None: make "
+                f"it Owner | None {BECAUSE}"
             ],
         ),
         (
             OWNER,
             INNER,
             Owned,
-            ["SK008 column 'owner.user_id' is never NULL, and the field 'owner' of Owned takes None: take None off"],
+            [
+                "SK008 column 'owner.user_id' is never NULL, and the field 'owner' of Owned takes None: take None off "
+                "(not null: column users.user_id)"
+            ],
         ),
         (
             'users.mail as "owner.mail"',
             LEFT,
             Reachable,
             [
-                "SK017 'owner' has no column that is never NULL while its row is there: select one (its key), or a row "
-                "of NULLs reads as no Contact"
+                "SK017 'owner' has no column that is never NULL while its row is there: select one (its key), or a "
+                "row of NULLs reads as no Contact"
             ],
         ),
         (
@@ -784,9 +784,8 @@ BECAUSE = "(right side of the left join at line 2)"
             INNER,
             MustBeReachable,
             [
-                "SK007 all columns of 'owner' can be NULL (column users.mail), and Contact takes no None: make the "
-                "field "
-                "'owner' of MustBeReachable Contact | None"
+                "SK007 all columns of 'owner' can be NULL, and the field 'owner' of MustBeReachable takes no None: "
+                "make it Contact | None (nullable: column users.mail)"
             ],
         ),
         (
@@ -794,9 +793,8 @@ BECAUSE = "(right side of the left join at line 2)"
             LEFT,
             Owned,
             [
-                f"SK007 column 'owner.name' can be NULL {BECAUSE}, and the field 'name' of Owner takes no None: make "
-                "it "
-                "str | None"
+                f"SK007 column 'owner.name' can be NULL, and the field 'name' of Owner takes no None: make it str | "
+                f"None {BECAUSE}"
             ],
         ),
         (
@@ -804,9 +802,8 @@ BECAUSE = "(right side of the left join at line 2)"
             INNER,
             MustBeOwned,
             [
-                "SK007 column 'owner.name' can be NULL (column users.mail), and the field 'name' of Owner takes no "
-                "None: "
-                "make it str | None"
+                "SK007 column 'owner.name' can be NULL, and the field 'name' of Owner takes no None: make it str | "
+                "None (nullable: column users.mail)"
             ],
         ),
     ],
@@ -834,15 +831,13 @@ def test_nested_groups(db: psycopg.Connection[Any], columns: str, tables: str, r
             "mood = :it",
             Literal["happy", "angry"],
             "parameter 'it': Literal['happy', 'angry'] has 'angry', and mood has the labels 'happy', 'sad': leave "
-            "out what "
-            "the type has not, or add the label to it",
+            "out what the type has not, or add the label to it",
         ),
         (
             "moods @> :it",
             list[Role],
             "parameter 'it': Role has 'leader', 'guest', and mood has the labels 'happy', 'sad': leave out what the "
-            "type "
-            "has not, or add the label to it",
+            "type has not, or add the label to it",
         ),
         (
             "created_at > :it",
@@ -872,7 +867,7 @@ def test_arguments(db: psycopg.Connection[Any], condition: str, annotation: Any,
 
 
 INSERT = "insert into songs (song_id, title, tempo) values (:song_id, :title, :tempo)"
-NOT_NULL = "can be None, and is written to songs.title, which is NOT NULL: take None off its annotation"
+NOT_NULL = "can be None, and is written to songs.title, which is NOT NULL: take None off"
 
 
 def test_none_for_what_is_not_null(db: psycopg.Connection[Any]) -> None:
@@ -922,7 +917,8 @@ def test_none_that_is_not_given(
 ) -> None:
     """A None that only says "not given" is never written."""
     found = said(db, UPDATE.format(name), Affected, defaults, **parameters, song_id=int)
-    assert found == ([f"SK003 parameter '{name}' {NOT_NULL} [with {name}]"] if wrong else [])
+    advice = ", and make sqlkit.UNSET its default" if "." in name else ""
+    assert found == ([f"SK003 parameter '{name}' {NOT_NULL}{advice} [with {name}]"] if wrong else [])
 
 
 # How many rows
@@ -960,6 +956,6 @@ def test_a_finding_of_some_variants(db: psycopg.Connection[Any]) -> None:
     parameters = {"artist": str | None, "title": UUID | None, "shape": Literal["short", "long"]}
     found = said(db, sql, list[tuple[int, str]], {"artist": None, "title": None, "shape": "short"}, **parameters)
     assert found == [
-        "SK007 column 'artist' can be NULL (column songs.artist), and str takes no None: make it str | None [without "
-        "artist, shape: short]",
+        "SK007 column 'artist' can be NULL, and str takes no None: make it str | None (nullable: column "
+        "songs.artist) [without artist, shape: short]",
     ]

@@ -60,7 +60,9 @@ class Arguments:
             yield self._finding("SK002", f"{subject}: {reason}: {advice}", parameter)
         if parameter.target is not None and self._takes_none(parameter.reference, annotation, (NoneType,)):
             told = f"{subject} can be None, and is written to {parameter.target}, which is NOT NULL"
-            yield self._finding("SK003", f"{told}: take None off its annotation", parameter)
+            optional = parameter.reference in self.optional and parameter.reference.path
+            advice = "take None off, and make sqlkit.UNSET its default" if optional else "take None off"
+            yield self._finding("SK003", f"{told}: {advice}", parameter)
 
     def _advice(self, parameter: DescribedParameter, reason: str) -> str:
         if parameter.type.labels and " has " in reason:

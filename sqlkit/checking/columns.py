@@ -81,15 +81,13 @@ class _Variant:
 
     def _null(self, filled: Filled) -> Iterator[Finding]:
         column = self.described.columns[filled.column]
-        reason = column.reason.partition(": ")[2] or column.reason
-        because = f" ({reason})" if reason else ""
         if self._is_nullable(filled, column):
             if not filled.expected.takes_none:
-                told = f"column {column.name!r} can be NULL{because}, and {self._subject(filled)} takes no None"
+                told = f"column {column.name!r} can be NULL, and {self._subject(filled)} takes no None"
                 advice = f"make it {filled.expected} | None"
                 yield self._of(filled, "SK007", f"{told}: {advice}", column.reason)
         elif self._is_needless(filled):
-            told = f"column {column.name!r} is never NULL{because}, and {self._subject(filled)} takes None"
+            told = f"column {column.name!r} is never NULL, and {self._subject(filled)} takes None"
             yield self._of(filled, "SK008", f"{told}: take None off", column.reason)
 
     def _is_nullable(self, filled: Filled, column: DescribedColumn) -> bool:
@@ -142,9 +140,10 @@ class _Variant:
             first = group.columns[0]
             if group in missing:
                 reason = columns[0].reason
-                told = f"all columns of {group.path!r} can be NULL ({reason.partition(': ')[2] or reason})"
-                advice = f"make the field {group.name!r} of {owner} {kind} | None"
-                yield self._finding("SK007", f"{told}, and {kind} takes no None: {advice}", first, place, reason)
+                told = (
+                    f"all columns of {group.path!r} can be NULL, and the field {group.name!r} of {owner} takes no None"
+                )
+                yield self._finding("SK007", f"{told}: make it {kind} | None", first, place, reason)
             elif group.optional and all(column.nullable_in_row for column in columns):
                 told = f"{group.path!r} has no column that is never NULL while its row is there"
                 advice = f"select one (its key), or a row of NULLs reads as no {kind}"

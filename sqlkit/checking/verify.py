@@ -41,7 +41,7 @@ def verify(
     described = [each for each in descriptions if isinstance(each.outcome, Described)]
     for description in described:
         for finding in checked.findings(description):
-            key = (finding.code, finding.message, finding.python)
+            key = (finding.code, finding.message, finding.reason, finding.python)
             variants = found.setdefault(key, (finding, []))[1]
             if description not in variants:
                 variants.append(description)

@@ -47,7 +47,7 @@ def document_misfits(expected: Expected, shape: JsonShape, told: str) -> Iterato
     if shape.kind not in kind:
         keys = f" ({', '.join(shape.keys)})" if shape.keys else ""
         advice = f"a model of its keys{keys}" if shape.kind == "object" else "a list of what it holds"
-        yield Misfit("SK006", f"{told}, which does not load into {expected}: make it {advice}")
+        yield Misfit("SK006", f"{told}, which does not load into {expected.name}: make it {advice}")
     elif shape.kind == "array":
         yield from _array(annotation, shape, told)
     elif issubclass(origin, Mapping):
@@ -145,7 +145,7 @@ def _value(expected: Expected, shape: JsonShape, key: str, told: str) -> Iterato
     samples = samples_of(pgtype, hints=expected.named_values) or []
     if not any(map(expected.takes_document, map(_written, samples))):
         advice = f"make it {natural(pgtype)}"
-        yield Misfit("SK006", f"{told} is {pgtype.name}, which does not load into {expected}: {advice}")
+        yield Misfit("SK006", f"{told} is {pgtype.name}, which does not load into {expected.name}: {advice}")
 
 
 def _written(value: Any) -> str:

@@ -127,6 +127,11 @@ class Expected:
         return tuple(_named_values(self.schema))
 
     @property
+    def name(self) -> str:
+        """The annotation's spelling without ``| None``."""
+        return spelled(self.inner)
+
+    @property
     def inner(self) -> Any:
         """The annotation without ``| None`` and what is said of it."""
         return without_none(self.annotation)[0]

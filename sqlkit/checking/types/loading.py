@@ -112,7 +112,7 @@ class _Loading:
         if refused and expected.named_values and self._are_known(_element_of(pgtype)):
             yield self._lacking(expected, pgtype, told, refused)
         elif share is Share.NONE:
-            yield Misfit("SK006", f"{told}, which does not load into {expected}: {self._advice(expected, pgtype)}")
+            yield Misfit("SK006", f"{told}, which does not load into {expected.name}: {self._advice(expected, pgtype)}")
         elif share is Share.SOME:
             yield from self._some(expected, pgtype, told, refused)
         else:
@@ -158,27 +158,29 @@ class _Loading:
         lacking = list(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
         kind = "label" if _element_of(pgtype).kind == "e" else "checked value"
         kind, them = (kind, "it") if len(lacking) == 1 else (f"{kind}s", "them")
-        return Misfit("SK006", f"{told}, and {expected} lacks its {kind} {', '.join(lacking)}: add {them}")
+        return Misfit("SK006", f"{told}, and {expected.name} lacks its {kind} {', '.join(lacking)}: add {them}")
 
     def _some(self, expected: Expected, pgtype: PgType, told: str, refused: list[Any]) -> Iterator[Misfit]:
         element = _element_of(pgtype)
         if self._are_known(element):
             listed = ", ".join(dict.fromkeys(repr(_innermost(sample)) for sample in refused))
             advice = self._advice(expected, pgtype)
-            yield Misfit("SK006", f"{told}, which can be {listed}, and that does not load into {expected}: {advice}")
+            yield Misfit(
+                "SK006", f"{told}, which can be {listed}, and that does not load into {expected.name}: {advice}"
+            )
         elif expected.named_values and (is_text(element) or element.name in INTEGERS):
             if self.in_table:  # where there could be a check
                 kind = "text" if is_text(element) else "number"
-                told = f"{told}, and may hold a {kind} that {expected} lacks"
+                told = f"{told}, and may hold a {kind} that {expected.name} lacks"
                 yield Misfit(
                     "SK021", f"{told}: limit the column by a check" + (", or make it an enum" * (kind == "text"))
                 )
         elif not is_text(element):
             advice = self._advice(expected, pgtype)
-            yield Misfit("SK021", f"{told}, and not every value of it loads into {expected}: {advice}")
+            yield Misfit("SK021", f"{told}, and not every value of it loads into {expected.name}: {advice}")
         elif _element_type(expected.inner) in TYPED:
             advice = "give the column that type, or cast it"
-            yield Misfit("SK021", f"{told}, and not every text loads into {expected}: {advice}")
+            yield Misfit("SK021", f"{told}, and not every text loads into {expected.name}: {advice}")
 
     def _loss(self, expected: Expected, pgtype: PgType, told: str) -> Iterator[Misfit]:
         schema, element = bare(expected.schema), _element_of(pgtype)
@@ -187,9 +189,11 @@ class _Loading:
         if element.kind != "b" or schema.get("type") != "float":
             return
         if element.name == "numeric":
-            yield Misfit("SK021", f"{told}, which loses digits in {expected}: make it {natural(pgtype)}")
+            yield Misfit("SK021", f"{told}, which loses digits in {expected.name}: make it {natural(pgtype)}")
         elif element.name == "int8":
-            yield Misfit("SK021", f"{told}, which loses digits above 2^53 in {expected}: make it {natural(pgtype)}")
+            yield Misfit(
+                "SK021", f"{told}, which loses digits above 2^53 in {expected.name}: make it {natural(pgtype)}"
+            )
 
     # Composite values, field by field.
 
@@ -205,7 +209,9 @@ class _Loading:
             return
         if shape == "value":
             if not expected.takes({name: None for name, _ in pgtype.fields}) and not _is_mapping(origin):
-                yield Misfit("SK006", f"{told}, which does not load into {expected}: make it a model of its fields")
+                yield Misfit(
+                    "SK006", f"{told}, which does not load into {expected.name}: make it a model of its fields"
+                )
             return
         yield from self._fields(inner, fields, pgtype, told)
 
@@ -213,7 +219,7 @@ class _Loading:
         """Look at an array of composite values: each is looked at as one."""
         parts = [part for part in get_args(expected.inner) if part is not Ellipsis]
         if not expected.takes([]):
-            yield Misfit("SK006", f"{told}, which does not load into {expected}: make it {natural(pgtype)}")
+            yield Misfit("SK006", f"{told}, which does not load into {expected.name}: make it {natural(pgtype)}")
         elif len(parts) == 1 and pgtype.element:
             yield from self._composite(Expected(parts[0]), pgtype.element, told)
 
@@ -222,7 +228,7 @@ class _Loading:
             return
         if len(parts) != len(pgtype.fields):
             fields = ", ".join(name for name, _ in pgtype.fields)
-            counts = f"{len(pgtype.fields)} fields ({fields}), and {expected} {len(parts)}"
+            counts = f"{len(pgtype.fields)} fields ({fields}), and {expected.name} {len(parts)}"
             yield Misfit("SK006", f"{told}, which has {counts}: make both agree")
             return
         for part, (name, field) in zip(parts, pgtype.fields, strict=True):
