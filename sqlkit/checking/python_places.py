@@ -74,7 +74,7 @@ class PythonPlaces:
 
 
 class _Source:
-    """A file's lines and syntax tree; none of either where it cannot be read."""
+    """A file's lines, syntax tree and functions by name; none of them where it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -84,6 +84,10 @@ class _Source:
             text, self.tree = "", ast.Module([], [])
         # As Python's own parser counts lines: a form feed ends none.
         self.lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.functions: dict[str, list[Function]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, Function):
+                self.functions.setdefault(node.name, []).append(node)
 
 
 @lru_cache(maxsize=256)
@@ -105,11 +109,10 @@ def _origin(contract: Contract) -> tuple[Path, int]:
 
 def _function(path: Path, line: int, name: str) -> Function | None:
     """Return the definition that begins at a line, its decorators included."""
-    for node in ast.walk(_source(path).tree):
-        if isinstance(node, Function) and node.name == name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            if first <= line <= node.lineno:
-                return node
+    for node in _source(path).functions.get(name, ()):
+        first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        if first <= line <= node.lineno:
+            return node
     return None
 
 
