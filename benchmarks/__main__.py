@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pydantic
 
+from benchmarks.checking import checking
 from benchmarks.works import Work, plainly, works
 from sqlkit.embedded import Embedded
 
@@ -26,7 +27,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="sqlkit-bench-") as folder:
         if os.geteuid() == 0:
             os.chmod(folder, 0o755)  # the server runs as another user
-        with Embedded.start(f"{folder}/server", durable=False) as server, works(server.dsn) as every:
+        with (
+            Embedded.start(f"{folder}/server", durable=False) as server,
+            works(server.dsn) as queries,
+            checking(server.dsn) as checks,
+        ):
+            every = [*queries, *checks]
             unknown = only - {work.name for work in every}
             if unknown:
                 print(f"no such work: {', '.join(sorted(unknown))}; there is {', '.join(w.name for w in every)}")
