@@ -36,6 +36,7 @@ __all__ = [
     "NewUsage",
     "NewUser",
     "RefreshToken",
+    "RequestedKey",
     "Role",
     "TotalUsage",
     "Usage",
@@ -137,13 +138,18 @@ class ApiKey(BaseModel):
     revoked_at: datetime | None
 
 
-class NewApiKey(Input):
-    """A key to issue: whose it is, what it is for and what it may do; without ``expires_at`` it never expires."""
+class RequestedKey(Input):
+    """A key to issue, whoever's: what it is for and what it may do; without ``expires_at`` it never expires."""
 
-    user_id: int
     name: Text
     scopes: list[Text] = []
     expires_at: Annotated[AwareDatetime, AfterValidator(_future)] | None = None
+
+
+class NewApiKey(RequestedKey):
+    """A key to issue to the user ``user_id``."""
+
+    user_id: int
 
 
 class KeyDigest(Input):
