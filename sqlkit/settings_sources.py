@@ -73,7 +73,7 @@ def variables(fields: Iterable[str]) -> list[dict[str, str]]:
         upper = name.upper()
         if field in (*PARTS, "url") and field != "parameters":
             weak[f"POSTGRES_{upper}"] = field
-        if upper.startswith("POOL_"):
+        if upper.startswith("POOL_") or upper == "MAX_OVERFLOW":
             weak[upper] = field
         plain[f"DATABASE_{upper}"] = field
         own[f"SQLKIT_{upper}"] = field

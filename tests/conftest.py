@@ -182,3 +182,39 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlkit import security
 
     monkeypatch.setattr(security, "DEFAULT", security.Passwords(time_cost=1, memory_kib=8, parallelism=1))
+
+
+def load_analysis(dsn: str) -> None:
+    """Apply analysis' migrations to a database and make the partitions of its log."""
+    from sqlkit.apps.analysis.settings import AnalysisSettings
+    from sqlkit.apps.analysis.upkeep import setup_database
+
+    setup_database(AnalysisSettings(url=dsn))
+
+
+@pytest.fixture(scope="session")
+def analysis_template(server: TestServer) -> Iterator[str]:
+    """Give the name of a template database with analysis' migrations."""
+    with template(server, load_analysis, "analysis") as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def analysis_shared_dsn(server: TestServer, analysis_template: str) -> Iterator[str]:
+    """Give the DSN of the one database with analysis' tables for tests that roll back."""
+    with dropped_afterwards(server, analysis_template, "shared") as database:
+        yield server.dsn_for(database, "analysis")
+
+
+@pytest.fixture
+def analysis_dsn(server: TestServer, analysis_template: str) -> Iterator[str]:
+    """Give the DSN of a clone of analysis' database, for a test that commits; dropped after the test."""
+    with dropped_afterwards(server, analysis_template, "clone") as database:
+        yield server.dsn_for(database, "analysis")
+
+
+@pytest.fixture
+def analysis_conn(analysis_shared_dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """Give a connection to analysis' database, in a transaction that is rolled back after the test."""
+    with rolled_back(analysis_shared_dsn) as connection:
+        yield connection

@@ -2,7 +2,7 @@
 -- The new user. A taken name or address is a UniqueViolation.
 insert into users (username, email, hashed_password)
 values (:user.username, :user.email, :user.hashed_password)
-returning user_id, username, email, hashed_password, is_active, created_at, updated_at;
+returning user_id, username, email, is_active, created_at, updated_at;
 
 -- name: import_users
 -- Many at once, all or nothing; says how many, not which ids they got.
@@ -10,21 +10,29 @@ copy users (username, email, hashed_password) from stdin;
 
 -- name: get_user
 -- One user, by their id.
-select user_id, username, email, hashed_password, is_active, created_at, updated_at
+select user_id, username, email, is_active, created_at, updated_at
 from users
 where user_id = :user_id;
 
 -- name: get_user_by_username
 -- One user, by their name, written as they gave it.
-select user_id, username, email, hashed_password, is_active, created_at, updated_at
+select user_id, username, email, is_active, created_at, updated_at
 from users
 where username = :username;
 
 -- name: get_user_by_email
 -- One user, by their address, written as they gave it.
-select user_id, username, email, hashed_password, is_active, created_at, updated_at
+select user_id, username, email, is_active, created_at, updated_at
 from users
 where email = :email;
+
+-- name: get_credentials
+-- What the password of an active user is checked with, by their name or address: no name has an @.
+select user_id, hashed_password
+from users
+where (username = :login or email = :login) and is_active
+order by user_id
+limit 1;
 
 -- name: update_user
 -- The user after the changes that are given; no row where there is none.
@@ -36,7 +44,7 @@ set
     is_active = :changes.is_active,               --? optional
     updated_at = now()
 where user_id = :user_id
-returning user_id, username, email, hashed_password, is_active, created_at, updated_at;
+returning user_id, username, email, is_active, created_at, updated_at;
 
 -- name: replace_password
 -- Keeps the new hash of a password, unless another login was first with it.
@@ -54,7 +62,7 @@ where user_id = :user_id;
 -- name: list_users
 -- A page of users, narrowed by whichever filters are given: behind the last one of the page before, which
 -- costs the same wherever it is, or behind the first :skip ones, which are read.
-select user_id, username, email, hashed_password, is_active, created_at, updated_at
+select user_id, username, email, is_active, created_at, updated_at
 from users
 where
     true

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from sqlkit.operations.logfiles import LogLevel
 from sqlkit.patches import UNCHANGED, Changes
@@ -28,6 +28,7 @@ __all__ = [
     "AnalysisChanges",
     "AnalysisFile",
     "CacheEntry",
+    "Credentials",
     "DatabaseStats",
     "DayCount",
     "EntryChanges",
@@ -62,12 +63,20 @@ class WorkStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a NUL character, which PostgreSQL does not take")
+    return text
+
+
+#: A text that PostgreSQL takes.
+PlainText: TypeAlias = Annotated[str, AfterValidator(_without_nul)]
 #: A name to sign in with: no blank, no @, at most 100 characters.
-Username: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]{1,100}$")]
+Username: TypeAlias = Annotated[PlainText, Field(pattern=r"^[^@ ]{1,100}$")]
 #: An address: something, an @, something, and no blank.
-Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
+Email: TypeAlias = Annotated[PlainText, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
 #: A text that says something.
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
+Text: TypeAlias = Annotated[PlainText, Field(min_length=1)]
 #: A password's hash, which no repr shows.
 Hash: TypeAlias = Annotated[str, Field(min_length=1, repr=False)]
 #: Bytes of a file that has some.
@@ -90,10 +99,16 @@ class User(BaseModel):
     user_id: UUID
     username: str
     email: str
-    hashed_password: str = Field(repr=False)
     is_active: bool
     created_at: datetime
     updated_at: datetime
+
+
+class Credentials(BaseModel):
+    """What an active user's password is checked with."""
+
+    user_id: UUID
+    hashed_password: str = Field(repr=False)
 
 
 class NewUser(Input):
@@ -253,17 +268,22 @@ class SystemLog(BaseModel):
     updated_at: datetime
 
 
-class NewLog(Input):
-    """A line to write; without ``created_at`` it is of now."""
+class LogFacts(Input):
+    """What a line says."""
 
     service: Text
     level: LogLevel = LogLevel.INFO
-    message: str
+    message: PlainText
     details: dict[str, JsonValue] = {}
+
+
+class NewLog(LogFacts):
+    """A line to write; without ``created_at`` it is of now."""
+
     created_at: AwareDatetime | None = None
 
 
-class PastLog(NewLog):
+class PastLog(LogFacts):
     """A line to import, with its time."""
 
     created_at: AwareDatetime
@@ -274,7 +294,7 @@ class LogChanges(Changes):
 
     service: Text = UNCHANGED
     level: LogLevel = UNCHANGED
-    message: str = UNCHANGED
+    message: PlainText = UNCHANGED
     details: dict[str, JsonValue] = UNCHANGED
 
 

@@ -1,4 +1,4 @@
-"""The statements of ``sql/analysis``: a Protocol for each file, and what implements it."""
+"""The statements of ``sql/analysis`` on users, analyses, files and tools: a Protocol for each file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,18 @@ from sqlkit import Affected, Executor
 from sqlkit.apps import SQL
 from sqlkit.apps.analysis.models import (
     AfterAnalysis,
-    AfterEntry,
     AfterFile,
-    AfterLog,
     AfterTool,
     AfterUser,
     Analysis,
     AnalysisChanges,
     AnalysisFile,
-    CacheEntry,
-    DatabaseStats,
-    DayCount,
-    EntryChanges,
+    Credentials,
     FileChanges,
-    LogChanges,
-    LogCount,
-    LogLevel,
     NewAnalysis,
-    NewEntry,
     NewFile,
-    NewLog,
     NewTool,
     NewUser,
-    PastLog,
-    StatusCount,
-    SystemLog,
     Tool,
     ToolChanges,
     User,
@@ -48,18 +35,12 @@ from sqlkit.apps.analysis.models import (
 
 __all__ = [
     "AnalysisQueries",
-    "CacheQueries",
     "FileQueries",
-    "LogQueries",
     "ToolQueries",
-    "UpkeepQueries",
     "UserQueries",
     "analyses",
-    "cache",
     "files",
-    "logs",
     "tools",
-    "upkeep",
     "users",
 ]
 
@@ -85,6 +66,10 @@ class UserQueries(Protocol):
 
     def get_user_by_email(self, db: Executor, *, email: str) -> User | None:
         """Return one user, by their address, written as they gave it."""
+        ...
+
+    def get_credentials(self, db: Executor, *, login: str) -> Credentials | None:
+        """Return what an active user's password is checked with, by their name or address."""
         ...
 
     def replace_password(self, db: Executor, *, user_id: UUID, old: str, new: str) -> Affected:
@@ -278,134 +263,9 @@ class ToolQueries(Protocol):
         ...
 
 
-class LogQueries(Protocol):
-    """What services have to tell: ``sql/analysis/logs.sql``."""
-
-    def create_log(self, db: Executor, *, log: NewLog) -> SystemLog:
-        """Write a line; see ``log_system_event``, which makes the partition of its day."""
-        ...
-
-    def import_logs(self, db: Executor, logs: Iterable[PastLog]) -> Affected:
-        """Copy lines in, each with its time, all or nothing; return how many. See ``import_log_lines``."""
-        ...
-
-    def get_log(self, db: Executor, *, log_id: int, created_at: datetime) -> SystemLog | None:
-        """Return one line, by its id and time."""
-        ...
-
-    def update_log(self, db: Executor, *, log_id: int, created_at: datetime, changes: LogChanges) -> SystemLog | None:
-        """Write the changes that are given; return the line as it is now, None if there is none."""
-        ...
-
-    def delete_log(self, db: Executor, *, log_id: int, created_at: datetime) -> Affected:
-        """Delete a line; return 1, or 0 if there is none."""
-        ...
-
-    def list_logs(
-        self,
-        db: Executor,
-        *,
-        service: str | None = None,
-        levels: list[LogLevel] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        details: dict[str, JsonValue] | None = None,
-        after: AfterLog | None = None,
-        order: Literal["newest", "oldest"] = "newest",
-        skip: int = 0,
-        limit: int = 50,
-    ) -> list[SystemLog]:
-        """Return a page of lines: behind ``after``, the last of the page before, or behind ``skip`` others."""
-        ...
-
-    def count_logs(self, db: Executor, *, since: datetime, until: datetime) -> list[LogCount]:
-        """Return how many lines there are of each service and level between two times."""
-        ...
-
-    def count_logs_by_day(self, db: Executor, *, service: str, since: datetime, until: datetime) -> list[DayCount]:
-        """Return how many lines each day has of a service, between two times."""
-        ...
-
-
-class CacheQueries(Protocol):
-    """Values that can be had again: ``sql/analysis/cache.sql``."""
-
-    def put_entry(self, db: Executor, *, entry: NewEntry) -> CacheEntry:
-        """Keep a value for some seconds, in place of whatever was there."""
-        ...
-
-    def get_entry(self, db: Executor, *, key: str) -> CacheEntry | None:
-        """Return one entry, unless it has expired."""
-        ...
-
-    def update_entry(self, db: Executor, *, key: str, changes: EntryChanges) -> CacheEntry | None:
-        """Write the changes that are given; None where there is none or it has expired."""
-        ...
-
-    def delete_entry(self, db: Executor, *, key: str) -> Affected:
-        """Forget one entry; return 1, or 0 if there is none."""
-        ...
-
-    def delete_entries(self, db: Executor, keys: list[str]) -> Affected:
-        """Forget the entries of these keys; return how many."""
-        ...
-
-    def list_entries(
-        self,
-        db: Executor,
-        *,
-        beginning: str | None = None,
-        after: AfterEntry | None = None,
-        order: Literal["key", "expiry"] = "key",
-        skip: int = 0,
-        limit: int = 50,
-    ) -> list[CacheEntry]:
-        """Return a page of entries that have not expired, whose keys begin with a text."""
-        ...
-
-    def delete_expired_entries(self, db: Executor) -> Affected:
-        """Forget what has expired; return how many."""
-        ...
-
-
-class UpkeepQueries(Protocol):
-    """Figures, and what is old: ``sql/analysis/upkeep.sql``."""
-
-    def get_database_stats(self, db: Executor, *, recent_since: datetime) -> DatabaseStats:
-        """Return how much there is of everything; see ``get_database_stats``."""
-        ...
-
-    def count_analyses_by_status(self, db: Executor) -> list[StatusCount]:
-        """Return how many analyses there are in each status that has any."""
-        ...
-
-    def count_files_of_old_analyses(self, db: Executor, *, before: datetime) -> int:
-        """Return how many files ``delete_old_analyses`` takes along."""
-        ...
-
-    def delete_old_analyses(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete ended analyses that nobody has touched since a time; return how many."""
-        ...
-
-    def delete_old_tools(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete ended tool generations that nobody has touched since a time; return how many."""
-        ...
-
-    def count_old_logs(self, db: Executor, *, before: datetime) -> int:
-        """Return how many lines are older than a time."""
-        ...
-
-    def delete_old_logs(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete lines older than a time; return how many."""
-        ...
-
-
 FOLDER = SQL / "analysis"
 
 users: UserQueries = sqlkit.load(UserQueries, FOLDER / "users.sql")
 analyses: AnalysisQueries = sqlkit.load(AnalysisQueries, FOLDER / "analyses.sql")
 files: FileQueries = sqlkit.load(FileQueries, FOLDER / "files.sql")
 tools: ToolQueries = sqlkit.load(ToolQueries, FOLDER / "tools.sql")
-logs: LogQueries = sqlkit.load(LogQueries, FOLDER / "logs.sql")
-cache: CacheQueries = sqlkit.load(CacheQueries, FOLDER / "cache.sql")
-upkeep: UpkeepQueries = sqlkit.load(UpkeepQueries, FOLDER / "upkeep.sql")
