@@ -351,7 +351,8 @@ class Queries:
         source = ""
         if self.make.chance(0.5):
             source, more = self.source([], depth - 1)
-        columns = self.random.sample(TARGETS[table][1:], self.random.choice([1, 2]))
+        others = TARGETS[table][1:]
+        columns = self.random.sample(others, min(len(others), self.random.choice([1, 2])))
         sets = ", ".join(f"{column} = {self.value(table, column, scope + more)}" for column in columns)
         where = f" where {self.condition(scope + more, 1)}" if self.make.chance(0.7) else ""
         return f"update {table} set {sets}{f' from {source}' if source else ''}{where}", more
