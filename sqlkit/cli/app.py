@@ -10,7 +10,7 @@ import psycopg
 import typer
 from typer.core import TyperGroup
 
-from sqlkit.cli import check, demo, describe, generate, health, migrate, psql
+from sqlkit.cli import check, demo, describe, diagram, generate, health, migrate, partitions, psql
 from sqlkit.cli.output import say
 from sqlkit.errors import SqlkitError
 
@@ -59,6 +59,8 @@ app.command("describe")(describe.describe_command)
 app.command("generate")(generate.generate_command)
 app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql)
 app.command("health")(health.health)
+app.command("partitions")(partitions.partitions_command)
+app.command("diagram")(diagram.diagram_command)
 
 
 def _show_version(wanted: bool) -> None:
