@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum, StrEnum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_address, ip_interface, ip_network
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NewType, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, TypeVar
 from uuid import UUID
 
 import psycopg
 import pytest
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
-from pydantic import AwareDatetime, BaseModel, ConfigDict, NaiveDatetime, SecretStr
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NaiveDatetime,
+    SecretStr,
+    computed_field,
+    create_model,
+)
 from typing_extensions import TypedDict
 
 from sqlkit import ArgumentError, PgMultirange, PgRange
 from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.expected import Expected
 from sqlkit.checking.types.loading import Share, share_of
-from sqlkit.checking.types.sending import sending
+from sqlkit.checking.types.paths import annotation_at, members
+from sqlkit.checking.types.sending import send_as_copied, sending
+from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.execution.calls import Query, call
+from sqlkit.execution.copies import CopyIn, copy_in
 from sqlkit.rows.maker import row_maker
 from sqlkit.rows.shapes import Column, Mismatch, RowType
 from sqlkit.statements import parse_statement
@@ -147,7 +160,7 @@ class PairDict(TypedDict):
 SENT: list[tuple[Any, list[Any]]] = [
     (bool, [True, False]),
     (int, [1, 2]),
-    (float, [1.5, 2.0]),
+    (float, [1.5, 1.0]),
     (Decimal, [Decimal("1"), Decimal("1.5")]),
     (bytes, [b"1", b"a"]),
     (UUID, [UUID(UUID_TEXT)]),
@@ -237,13 +250,31 @@ def server_type(name: str, structure: PgType) -> ServerType:
     return ServerType(0, name, structure, labels, domain=name == "small_number")
 
 
-def loads(annotation: Any, column: Column, value: Any) -> bool:
-    """Tell whether a value really becomes what an annotation says."""
+def makes(row: RowType, column: Column, value: Any) -> bool:
+    """Tell whether a row of one value is really made."""
     try:
-        row_maker(RowType.value(annotation), (column,)).many([(value,)])
+        row_maker(row, (column,)).many([(value,)])
     except Mismatch:
         return False
     return True
+
+
+@pytest.mark.parametrize("name", ["int8", "text", "mood", "timestamptz", "uuid", "text[]", "mood[]", "date"])
+def test_what_is_said_of_strict_fields_is_what_happens(db: psycopg.Connection[Any], name: str) -> None:
+    """A field is judged with its model's configuration."""
+    stored = [raw(db, f"{literal}::{name}") for literal in STORED[name]]
+    column = stored[0][1]
+    wrong = []
+    for annotation in LOADED:
+        model: Any = create_model("Strictly", __config__=ConfigDict(strict=True), value=(annotation, ...))
+        row = RowType.of(model)
+        passed = [makes(row, column, value) for value, _ in stored]
+        truth = Share.ALL if all(passed) else Share.SOME if any(passed) else Share.NONE
+        expected = Expected.of_field(model, "value", row.fields["value"])
+        said = share_of(expected, server_type(name, column.type))
+        if said is not truth:
+            wrong.append(f"{name} into {annotation}: said {said}, is {truth}")
+    assert wrong == []
 
 
 @pytest.mark.filterwarnings("ignore:__int__ returned non-int:DeprecationWarning")  # ipaddress, of a bool
@@ -254,7 +285,7 @@ def test_what_is_said_of_columns_is_what_happens(db: psycopg.Connection[Any], na
     column = stored[0][1]
     wrong = []
     for annotation in LOADED:
-        passed = [loads(annotation, column, value) for value, _ in stored]
+        passed = [makes(RowType.value(annotation), column, value) for value, _ in stored]
         truth = Share.ALL if all(passed) else Share.SOME if any(passed) else Share.NONE
         said = share_of(Expected(annotation), server_type(name, column.type))
         if said is not truth:
@@ -285,3 +316,116 @@ def test_what_is_said_of_parameters_is_what_happens(db: psycopg.Connection[Any],
         if taken(db, name, values) is bool(reasons := sending(annotation, wanted))
     ]
     assert wrong == []
+
+
+COPIED = [
+    "bool", "int4", "int8", "float4", "float8", "numeric", "uuid", "date", "time", "timestamp", "timestamptz",
+    "interval", "bytea", "text", "jsonb", "mood", "small_number", "inet", "int4[]", "pair", "int4range",
+]  # fmt: skip
+
+
+def copied(db: psycopg.Connection[Any], values: Iterable[Any]) -> bool:
+    """Tell whether one of some values is really copied into the table's column."""
+    statement = parse_statement("copy copied (value) from stdin")
+    query = Query(statement, Cardinality.AFFECTED, None)
+    copy = CopyIn(query, statement.variant().text, "copied", ("value",), lambda item: (item,))
+    for value in values:
+        try:
+            copy_in(db, copy, [value])
+        except (ArgumentError, psycopg.Error):
+            continue
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_what_is_said_of_copies_is_what_happens(db: psycopg.Connection[Any], name: str) -> None:
+    """A copy takes other values than a parameter does, in binary or as text, and what is said of them is so."""
+    db.execute(f"drop table if exists copied; create table copied (value {name})".encode())
+    wanted = server_type(name, raw(db, f"null::{name}")[1].type)
+    (send,) = send_as_copied([wanted.structure]).values()
+    wrong = [
+        f"{annotation} as {name}: said {not reasons}"
+        for annotation, values in [*SENT, (str, SPELLED)]
+        if copied(db, values) is bool(reasons := sending(annotation, wanted, send))
+    ]
+    assert wrong == []
+
+
+@dataclass
+class Person:
+    name: str
+    age: int = 0
+
+    @property
+    def initial(self) -> str | None:
+        """The first letter."""
+        return self.name[:1] or None
+
+
+class Company(BaseModel):
+    owner: Person | None
+    staff: dict[str, Person]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def size(self) -> int:
+        """How many work there."""
+        return len(self.staff)
+
+
+Box = TypeVar("Box")
+
+
+class Boxed(BaseModel, Generic[Box]):
+    value: Box
+
+
+@pytest.mark.parametrize(
+    ("annotation", "path", "expected"),
+    [
+        (Person, ("name",), str),
+        (Person, ("initial",), str | None),
+        (Person | None, ("age",), int | None),
+        (Company, ("owner", "name"), str | None),
+        (Company, ("staff", "anyone", "age"), int),
+        (Company, ("size",), int),
+        (PairDict, ("word",), str),
+        (Row, ("number",), int),
+        (Boxed[date], ("value",), date),
+        (dict[str, Any], ("a", "b"), Any),
+        (Any, ("a",), Any),
+        (Person, (), Person),
+    ],
+)
+def test_annotations_at_paths(annotation: Any, path: tuple[str, ...], expected: Any) -> None:
+    """What a path reads has the annotation of the field; a None on the way is None."""
+    assert set(members(annotation_at(annotation, path))) == set(members(expected))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "expected"),
+    [
+        (list[Mood], "list[Mood]"),
+        (UUID | None, "UUID | None"),
+        (PgRange[int], "PgRange[int]"),
+        (Literal["a", 1], "Literal['a', 1]"),
+        (dict[str, list[Pair | None]], "dict[str, list[Pair | None]]"),
+        (tuple[int, ...], "tuple[int, ...]"),
+        (Annotated[int, Field(ge=1)], "int"),
+        (Amount, "Amount"),
+        (Callable[[int], Mood], "Callable[[int], Mood]"),
+        (Boxed[date], "Boxed[date]"),
+        (Any, "Any"),
+        (None, "None"),
+    ],
+)
+def test_spelling(annotation: Any, expected: str) -> None:
+    """Annotations are spelled without their modules."""
+    assert spelled(annotation) == expected
+
+
+def test_types_that_name_themselves() -> None:
+    """A type that holds itself is looked at once."""
+    array = PgType("int4[]", "a", PgType("int4"))
+    assert "dict[str, JsonValue] cannot be sent as int4" in sending(list[JsonValue], ServerType(0, "int4[]", array))

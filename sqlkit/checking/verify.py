@@ -69,7 +69,8 @@ class _Query:
             yield from self._dropped(described)
         elif not described.columns:
             reason = f"the statement returns no columns, and {self._returned()} is promised"
-            yield self._finding("SK005", f"{reason}: add returning, or return Affected or None")
+            advice = "add returning, or return Affected or None" if self.query.statement.writes else "return None"
+            yield self._finding("SK005", f"{reason}: {advice}")
         else:
             yield from self.columns.findings(description, described, row)
             yield from self._rows(described)

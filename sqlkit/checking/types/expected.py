@@ -74,7 +74,8 @@ class Expected:
     @cached_property
     def schema(self) -> Any:
         """The relaxed schema."""
-        return relaxed(adapter_of(self.annotation).core_schema if self._schema is None else self._schema)
+        schema = adapter_of(self.annotation).core_schema if self._schema is None else self._schema
+        return relaxed(schema, strict=bool((self._config or {}).get("strict")))
 
     @cached_property
     def validator(self) -> SchemaValidator | None:

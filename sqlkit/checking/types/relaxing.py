@@ -41,19 +41,24 @@ TRUSTED = ("pydantic.", "pydantic_core.", "sqlkit.annotations", "ipaddress", "pa
 ANYTHING: Mapping[str, Any] = {"type": "any"}
 
 
-def relaxed(schema: Any) -> Any:
-    """Return a core schema that takes whatever the type takes, and runs no code of the author's."""
+def relaxed(schema: Any, *, strict: bool = False) -> Any:
+    """Return a core schema that takes whatever the type takes, and runs no code of the author's.
+
+    ``strict`` is what the configuration around it says.
+    """
     if isinstance(schema, list | tuple):
-        return [relaxed(part) for part in schema]
+        return [relaxed(part, strict=strict) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     kind = schema.get("type")
     if isinstance(kind, str) and kind.startswith("function-") and not _is_trusted(schema["function"]):
-        return relaxed(schema["schema"]) if kind == "function-after" else _taking_all(schema)
-    kept = {key: part if key in KEPT else relaxed(part) for key, part in schema.items() if key not in DROPPED}
-    if kind == "enum":
-        kept["strict"] = False  # sqlkit turns labels into members before a strict field sees them
-    return kept
+        return relaxed(schema["schema"], strict=strict) if kind == "function-after" else _taking_all(schema)
+    if kind == "enum" and schema.get("strict", strict):
+        # A strict field takes members only; sqlkit makes them of the labels, before it sees them.
+        return {"type": "literal", "expected": [member.value for member in schema["members"]]}
+    return {
+        key: part if key in KEPT else relaxed(part, strict=strict) for key, part in schema.items() if key not in DROPPED
+    }
 
 
 def _taking_all(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -151,7 +151,9 @@ def _encoded(encode: Callable[[Any], Any], column: PgType) -> Send:
         if pgtype != column:  # a part of the column's values goes as a parameter's part does
             return send_as_text(value, pgtype)
         sent = encode(value)
-        return sent if isinstance(sent, str) or pgtype.kind == "e" else None
+        if isinstance(sent, bytes) and pgtype.name == "jsonb":
+            return sent.removeprefix(b"\x01").decode()
+        return sent if isinstance(sent, str) else None
 
     return send
 
@@ -168,6 +170,7 @@ class _Sending:
     def __init__(self, server: ServerType, send: Send) -> None:
         self.server = server
         self.send = send
+        self._around: list[Any] = []
 
     def reasons(self, annotation: Any, pgtype: PgType) -> Iterator[str]:
         for part in without_unset(members(annotation)):
@@ -275,7 +278,10 @@ class _Sending:
         takes_lists = element.kind in "ac" or _is_json(element)
         for inner in without_unset(members(argument)):
             if get_origin(inner) is list and not takes_lists:
-                yield from self._member(inner, pgtype)
+                if inner not in self._around:  # an alias may name itself, as JsonValue does
+                    self._around.append(inner)
+                    yield from self._member(inner, pgtype)
+                    self._around.pop()
             elif inner is not type(None):
                 yield from self._member(inner, element)
 

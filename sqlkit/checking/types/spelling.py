@@ -20,6 +20,8 @@ def spelled(annotation: Any) -> str:
         return "None"
     if annotation is Ellipsis:
         return "..."
+    if isinstance(annotation, list):  # the arguments of a Callable
+        return f"[{', '.join(map(spelled, annotation))}]"
     if isinstance(annotation, ForwardRef):
         return annotation.__forward_arg__
     origin = get_origin(annotation)
