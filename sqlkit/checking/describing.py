@@ -25,6 +25,7 @@ from sqlkit.checking.description import Description, Refused, Undescribed
 from sqlkit.checking.reading import Reader, Shape
 from sqlkit.checking.schema import Schema
 from sqlkit.checking.servertypes import ServerTypes
+from sqlkit.rows.collector import paused_collector
 from sqlkit.statements import Statement
 
 __all__ = ["describe"]
@@ -99,8 +100,9 @@ class _Describer:
                 self._send(following)  # the server is at it while what came before is read here
             self._fetch(part)
             self._reader.learn([item.tree for item in part if item.tree is not None])
-            for item in part:
-                yield Description(item.statement, item.given, item.chosen, self._outcome(item))
+            with paused_collector():  # a tree is a thousand objects, and gone when it is read
+                found = [Description(item.statement, item.given, item.chosen, self._outcome(item)) for item in part]
+            yield from found
         self._idle()
 
     def close(self) -> None:

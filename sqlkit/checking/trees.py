@@ -7,6 +7,7 @@ version of the server lacks is a ``KeyError`` at the reader, which proves nothin
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -87,10 +88,67 @@ class Node(dict[str, Any]):
 
 def parse_tree(text: str) -> Any:
     """Return the node or list that a text stands for; TreeError where it does not end as it began."""
+    text = _cut(text)
     try:
+        if text.startswith("(({") and '"' not in text and "\\" not in text:
+            try:
+                return [[_plain_tree(text)]]
+            except (ValueError, RecursionError):
+                pass  # several statements, or lists of lists
         return _parse(text)
     except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TreeError(f"no tree: {error}") from None
+
+
+#: Turns a tree without quotes into JSON: a node becomes a list of its tag and its fields, "name value" each, where the
+#: value is a node or a list of nodes, that follows the name.
+AS_JSON = ((" ({", '",[["'), ("})", '"]]'), ("} {", '"],["'), (" {", '",["'), ("}", '"]'), (" :", '","'))
+
+CONSTANT = re.compile(r":constvalue (\d+) \[ ([-\d ]+) \]")
+
+
+def _plain_tree(text: str) -> Node:
+    """Read the one query of a function's body by way of JSON, whose parser is written in C: in half the time."""
+    if "[" in text:
+        text = CONSTANT.sub(r":constvalue \2", text)
+    text = '["' + text[3:-2]
+    for written, read in AS_JSON:
+        text = text.replace(written, read)
+    while ']"]' in text:
+        text = text.replace(']"]', "]]")
+    return _node(json.loads(text.replace(']","', '],"')))
+
+
+def _node(value: list[Any]) -> Node:
+    node = Node(RENAMED.get(value[0], value[0]))
+    name = ""
+    for part in value[1:]:
+        if part.__class__ is str:
+            name, _, written = part.partition(" ")
+            if written == "<>":
+                node[name] = None
+            elif name == "constvalue":
+                node[name] = bytes(int(byte) & 0xFF for byte in written.split(" "))
+            elif written:
+                node[name] = _numbers(written) if written[0] == "(" else written
+            elif not name:
+                raise ValueError("no field")
+        elif part[0].__class__ is str:
+            node[name] = _node(part)
+        else:
+            node[name] = [_node(inner) for inner in part]
+    return node
+
+
+def _numbers(written: str) -> list[Any]:
+    first, *others = written[1:-1].split(" ") or [""]
+    if written[-1] != ")" or "(" in written[1:]:
+        raise ValueError("a list of lists")
+    return (
+        [int(word) for word in others]
+        if first in SETS
+        else [None if word == "<>" else word for word in [first, *others]]
+    )
 
 
 def _parse(text: str) -> Any:
@@ -99,7 +157,7 @@ def _parse(text: str) -> Any:
     around: list[tuple[Any, bool]] = []
     here: Any = top  # the list or node that is open
     in_list, key = True, ""
-    for word in WORD.findall(_cut(text)):
+    for word in WORD.findall(text):
         first = word[0]
         if first == ":" and not in_list:
             key = word[1:]
