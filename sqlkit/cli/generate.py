@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from sqlkit.checking.workbench import CannotCheck, Workbench
-from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, told
+from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.describe import chosen_statements, project_of
 from sqlkit.cli.output import say
 from sqlkit.cli.target import SchemaOption
@@ -80,8 +80,8 @@ def generate_command(
     chosen: Sequence[str | None] = names or [None]
     statements = [each for name in chosen for each in chosen_statements(source.statements, file, name)]
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
-    project = project.replaced(schema=schema, migrations=migrations.absolute() if migrations else None)
-    if dsn is None and project.migrations is None:
+    project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
+    if dsn is None and not project.migrations:
         raise ConfigurationError("there is no schema to generate for: give --migrations DIR or --dsn")
     from sqlkit.generating.generate import generate
     from sqlkit.generating.placing import layout_for

@@ -79,7 +79,9 @@ class _Conversion:
         self.written = end
 
     def _remark(self, offset: int, remark: str) -> None:
-        self.remarks.append((self.source.line(offset), remark))
+        found = (self.source.line(offset), remark)
+        if found not in self.remarks:
+            self.remarks.append(found)
 
     def _statement(self, header: Token, tokens: list[Token]) -> None:
         found = _header(self.source, header)

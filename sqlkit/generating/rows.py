@@ -19,8 +19,8 @@ __all__ = ["RowModels"]
 #: How the annotations of documents begin whose kind a CHECK tells.
 DOCUMENTS = (named("dict", "builtins"), named("list", "builtins"))
 
-#: So many columns of a table may be missing from what is still named after it.
-NEARLY = 2
+#: So many other columns may stand beside a whole row of a table in what is still named after it.
+BESIDE = 2
 
 #: The columns of a row, those of nested models in a mapping of their own.
 Tree: TypeAlias = "dict[str, OutputColumn | Tree]"
@@ -42,15 +42,10 @@ class Shape:
         """Whether it is a whole row of a table and nothing else."""
         return self.table is not None and not self.missing and not self.beside
 
-    @property
-    def nearly_whole(self) -> bool:
-        """Whether it is most of a row of a table."""
-        return is_nearly_whole(self.table, self.missing)
 
-
-def is_nearly_whole(table: Table | None, missing: Sequence[str]) -> bool:
-    """Tell whether so few columns of a table are missing that what is left is still named after it."""
-    return table is not None and len(missing) <= NEARLY and 2 * len(missing) < len(table.columns)
+def is_mostly(table: Table | None, missing: Sequence[str]) -> bool:
+    """Tell whether most columns of a table are there."""
+    return table is not None and 2 * len(missing) < len(table.columns)
 
 
 class RowModels:
@@ -107,7 +102,7 @@ class RowModels:
         fields: list[FieldPlan] = []
         self.statement = outcome.statement.name
         table, missing, beside = self._origin(tree)
-        like_table = is_nearly_whole(table, missing)
+        like_table = is_mostly(table, missing)
         for name, part in tree.items():
             if isinstance(part, dict):
                 fields.append(self._group(outcome, name, part, statement))
@@ -159,7 +154,7 @@ class RowModels:
         (table,) = tables.values()
         missing = tuple(name for name in table.columns if name not in taken)
         beside = tuple(name for name in tree if name not in taken)
-        if beside and (missing or len(beside) > NEARLY):
+        if beside and (missing or len(beside) > BESIDE):
             return None, (), ()
         return table, missing, beside
 
@@ -232,9 +227,9 @@ class RowModels:
                 elif shape.beside:
                     wanted = [camel(table, "with", "_and_".join(shape.beside)), hint]
                     doc = f"A row of ``{shape.table.name}`` with ``{'`` and ``'.join(shape.beside)}``."
-                elif shape.nearly_whole:
-                    wanted = [camel(table, "without", "_and_".join(shape.missing)), hint]
-                    doc = f"A row of ``{shape.table.name}`` without ``{'`` and ``'.join(shape.missing)}``."
+                elif len(shape.missing) == 1 and is_mostly(shape.table, shape.missing):
+                    wanted = [camel(table, "without", shape.missing[0]), hint]
+                    doc = f"A row of ``{shape.table.name}`` without ``{shape.missing[0]}``."
                 elif len(shape.statements) > 1:
                     wanted = [camel(table, "row"), hint]
                     doc = f"A row of ``{shape.table.name}``, in part."

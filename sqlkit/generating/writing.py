@@ -265,6 +265,11 @@ class _Writer:
             yield line + self._silenced(*parts)
             return
         yield f"{INDENT}{head}("
+        together = f"{INDENT * 2}{', '.join(parts)}"
+        if len(together) <= self.layout.width:
+            yield together + self._silenced(*parts)
+            yield f"{INDENT}) -> {returns}:"
+            return
         for part in parts:
             yield f"{INDENT * 2}{part},{self._silenced(part)}"
         yield f"{INDENT}) -> {returns}:"
