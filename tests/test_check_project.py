@@ -59,7 +59,7 @@ def test_one_project(write: Write, tmp_path: Path) -> None:
             tmp_path,
             "",
             ("app.*",),
-            tmp_path / "db/migrations",
+            (tmp_path / "db/migrations",),
             "app",
             (tmp_path / "sql", tmp_path / "more.sql"),
             True,
@@ -75,12 +75,16 @@ def test_several_projects_share_what_stands_above_them(write: Write, tmp_path: P
         "pyproject.toml",
         '[tool.sqlkit]\nhints = true\nignore = ["SK013"]\nmigrations = "all"\n'
         '[[tool.sqlkit.project]]\nname = "a"\nmodules = ["a"]\nignore = ["SK012"]\n'
-        '[[tool.sqlkit.project]]\nname = "b"\nmodules = ["b"]\nmigrations = "own"\n',
+        '[[tool.sqlkit.project]]\nname = "b"\nmodules = ["b"]\nmigrations = ["own", "x"]\n',
     )
     first, second = read_projects(start=tmp_path)
-    assert (first.name, first.modules, first.migrations) == ("a", ("a",), tmp_path / "all")
+    assert (first.name, first.modules, first.migrations) == ("a", ("a",), (tmp_path / "all",))
     assert (first.hints, sorted(first.ignore)) == (True, ["SK012", "SK013"])
-    assert (second.name, second.migrations, sorted(second.ignore)) == ("b", tmp_path / "own", ["SK013"])
+    assert (second.name, second.migrations, sorted(second.ignore)) == (
+        "b",
+        (tmp_path / "own", tmp_path / "x"),
+        ["SK013"],
+    )
 
 
 def test_configuration_is_found_by_walking_up(write: Write, tmp_path: Path) -> None:
@@ -101,6 +105,7 @@ def test_configuration_is_found_by_walking_up(write: Write, tmp_path: Path) -> N
         ("[tool.sqlkit]\nmodules = 'a'", r'tool.sqlkit.modules: is a list of texts: modules = \["app.queries"\]'),
         ("[tool.sqlkit]\nsql = ['']", "tool.sqlkit.sql: is a list of texts"),
         ("[tool.sqlkit]\nschema = 1", 'tool.sqlkit.schema: is a text: schema = "app"'),
+        ("[tool.sqlkit]\nmigrations = [1]", r"tool.sqlkit.migrations: is a list of texts"),
         ("[tool.sqlkit]\nhints = 'yes'", "tool.sqlkit.hints: is true or false: hints = true"),
         ("[tool.sqlkit]\nignore = ['SK13']", "tool.sqlkit.ignore: 'SK13' is no code, did you mean SK013?"),
         ("[tool.sqlkit]\nproject = 1", r"tool.sqlkit.project: is an array of tables: \[\[tool.sqlkit.project\]\]"),

@@ -40,8 +40,8 @@ def tables(workbench: Workbench, project: Project) -> Iterator[list[str]]:
 
 def test_two_projects_share_a_server(tmp_path: Path) -> None:
     """Each project has a database of its own, migrated in its schema, on one server that goes with the block."""
-    one = Project(tmp_path, "one", migrations=made(tmp_path / "one", a=SONGS), schema="one")
-    two = Project(tmp_path, "two", migrations=made(tmp_path / "two", a="create table bands (x int);"))
+    one = Project(tmp_path, "one", migrations=(made(tmp_path / "one", a=SONGS),), schema="one")
+    two = Project(tmp_path, "two", migrations=(made(tmp_path / "two", a="create table bands (x int);"),))
     said: list[str] = []
     with Workbench(progress=said.append) as workbench:
         with tables(workbench, one) as found:
@@ -63,8 +63,8 @@ def test_failing_migration(tmp_path: Path) -> None:
     """A migration that fails is said with its place, the other projects are checked, and all is cleaned up."""
     files = {"0001.songs": SONGS, "0002.bands": "create table bands (\n    band_id bigint,\n    x nope\n);"}
     sql = tmp_path / "a.sql"
-    broken = Project(tmp_path, "broken", sql=(sql,), migrations=made(tmp_path / "broken", **files))
-    sound = Project(tmp_path, "sound", sql=(sql,), migrations=made(tmp_path / "sound", a=SONGS))
+    broken = Project(tmp_path, "broken", sql=(sql,), migrations=(made(tmp_path / "broken", **files),))
+    sound = Project(tmp_path, "sound", sql=(sql,), migrations=(made(tmp_path / "sound", a=SONGS),))
     sql.write_text("-- name: get\nselect song_id, titel from songs;\n", encoding="utf-8")
     report = check([broken, sound])
     (trouble,) = report.troubles
@@ -147,7 +147,7 @@ def test_a_standing_database_is_left_as_it_was(dsn: str, tmp_path: Path) -> None
         encoding="utf-8",
     )
     before = contents(dsn)
-    report = check(Project(tmp_path, sql=(sql,), migrations=folder, schema="app"), dsn)
+    report = check(Project(tmp_path, sql=(sql,), migrations=(folder,), schema="app"), dsn)
     assert contents(dsn) == before
     assert [finding.code for finding in report.findings] == ["SK001"]
     assert (report.counts.statements, report.counts.columns, report.counts.proved) == (3, 2, 2)
@@ -191,7 +191,7 @@ def test_missing_extension(dsn: str, tmp_path: Path) -> None:
     folder = made(tmp_path / "migrations", a="do $do$ begin create extension if not exists pg_trgm; end $do$;")
     sql = tmp_path / "a.sql"
     sql.write_text("-- name: like\nselect similarity('a', 'b') as x;\n-- name: one\nselect 1 as x;\n", encoding="utf-8")
-    report = check(Project(tmp_path, sql=(sql,), migrations=folder), dsn)
+    report = check(Project(tmp_path, sql=(sql,), migrations=(folder,)), dsn)
     (trouble,) = report.troubles
     assert str(trouble) == (
         f"{sql}:1: like: function similarity(unknown, unknown) does not exist; this server lacks the extension pg_trgm"
@@ -204,7 +204,7 @@ def test_extension_that_cannot_be_made(tmp_path: Path) -> None:
     """A migration that makes an extension which nobody has is said with the server's own words."""
     folder = made(tmp_path / "migrations", a="create extension no_such_extension;")
     (tmp_path / "a.sql").write_text("-- name: one\nselect 1 as x;\n", encoding="utf-8")
-    report = check(Project(tmp_path, sql=(tmp_path / "a.sql",), migrations=folder))
+    report = check(Project(tmp_path, sql=(tmp_path / "a.sql",), migrations=(folder,)))
     (trouble,) = report.troubles
     assert re.match(r".*a.sql:1:\d+: .*extension \"no_such_extension\" is not available", str(trouble))
 

@@ -24,14 +24,14 @@ class Databases:
     def __init__(self, server: TestServer, stack: ExitStack) -> None:
         self.server = server
         self.stack = stack
-        self.dsns: dict[tuple[Path | None, str | None], str] = {}
+        self.dsns: dict[tuple[tuple[Path, ...], str | None], str] = {}
 
-    def dsn(self, folder: Path | None, schema: str | None = None) -> str:
-        """Return the DSN of a database with the migrations of a folder."""
-        key = folder.resolve() if folder else None, schema
+    def dsn(self, folders: tuple[Path, ...], schema: str | None = None) -> str:
+        """Return the DSN of a database with the migrations of some folders."""
+        key = tuple(folder.resolve() for folder in folders), schema
         if key not in self.dsns:
             dsn = self.server.dsn_for(self.stack.enter_context(dropped_afterwards(self.server, kind="wrong")))
-            if folder is not None:
+            for folder in folders:
                 migrate(dsn, folder, schema=schema)
             self.dsns[key] = dsn
         return self.dsns[key]

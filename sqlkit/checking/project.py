@@ -4,7 +4,7 @@
 
     [tool.sqlkit]
     modules = ["app.queries"]      # imported; "app.*" is a package with all that is below it
-    migrations = "migrations"      # applied to a server that is started for the check
+    migrations = "migrations"      # applied to a server that is started for the check; several are a list
     schema = "app"                 # the schema that tables are in
     sql = ["sql"]                  # folders whose statements must all be declared
     hints = false                  # show hints, too
@@ -42,7 +42,7 @@ class Project:
     root: Path
     name: str = ""
     modules: tuple[str, ...] = ()
-    migrations: Path | None = None
+    migrations: tuple[Path, ...] = ()
     schema: str | None = None
     sql: tuple[Path, ...] = ()
     hints: bool = False
@@ -143,6 +143,12 @@ class _Values:
             raise self.error(key, f'is a list of texts: {key} = ["{example}"]')
         return tuple(value)
 
+    def one_or_more(self, key: str, example: str) -> tuple[str, ...]:
+        if isinstance(self.table.get(key), list):
+            return self.texts(key, example)
+        value = self.text(key, example)
+        return (value,) if value else ()
+
     def flag(self, key: str) -> bool:
         value = self.table.get(key, False)
         if not isinstance(value, bool):
@@ -165,11 +171,11 @@ def _project(path: Path, where: str, table: Mapping[str, Any], base: Project, *,
     named = values.text("name", "app") if name else ""
     if named is None:
         raise ConfigurationError(f'{path}: {where}: has no name: name = "app"')
-    migrations, plans = values.text("migrations", "migrations"), values.text("plans", "plans.json")
+    plans = values.text("plans", "plans.json")
     return base.replaced(
         name=named or "",
         modules=values.texts("modules", "app.queries"),
-        migrations=root / migrations if migrations else None,
+        migrations=tuple(root / folder for folder in values.one_or_more("migrations", "migrations")),
         schema=values.text("schema", "app"),
         sql=tuple(root / folder for folder in values.texts("sql", "sql")),
         hints=values.flag("hints"),

@@ -115,8 +115,8 @@ class Workbench:
         with psycopg.connect(server.dsn, autocommit=True) as conn:
             conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         dsn = server.dsn_for(name)
-        if project.migrations is not None:
-            self._migrate(dsn, project, project.migrations)
+        for folder in project.migrations:
+            self._migrate(dsn, project, folder)
         return dsn
 
     def _started(self) -> Embedded:
@@ -173,8 +173,8 @@ def _look(conn: psycopg.Connection[Any], project: Project, *, standing: bool) ->
     elif not temporary:
         user = conn.info.user
         limits.append(f"{user} has no TEMP right on {conn.info.dbname}: {WHAT_IT_PROVES} is not known; grant it")
-    wanted = _made_extensions(project.migrations) if project.migrations else []
-    missing = [name for name in wanted if name not in extensions]
+    wanted = [name for folder in project.migrations for name in _made_extensions(folder)]
+    missing = [name for name in dict.fromkeys(wanted) if name not in extensions]
     return Bench(conn, standing, tuple(limits), tuple(missing))
 
 

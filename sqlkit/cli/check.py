@@ -23,7 +23,16 @@ from sqlkit.cli.output import answers
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
 
-__all__ = ["ConfigOption", "Format", "MigrationsOption", "ProjectOption", "StandingOption", "check_command", "told"]
+__all__ = [
+    "ConfigOption",
+    "Format",
+    "MigrationsOption",
+    "ProjectOption",
+    "StandingOption",
+    "absolute_paths",
+    "check_command",
+    "told",
+]
 
 
 class Format(StrEnum):
@@ -57,7 +66,8 @@ StandingOption: TypeAlias = Annotated[
     ),
 ]
 MigrationsOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--migrations", metavar="DIR", file_okay=False, help="The migrations to apply first.")
+    list[Path] | None,
+    typer.Option("--migrations", metavar="DIR", file_okay=False, help="The migrations to apply first; also several."),
 ]
 ProjectOption: TypeAlias = Annotated[
     str | None,
@@ -108,7 +118,7 @@ def check_command(
     checked.
     """
     projects = _projects(modules or [], config, name)
-    given = {"schema": schema, "migrations": _absolute(migrations), "sql": tuple(map(Path.absolute, sql or []))}
+    given = {"schema": schema, "migrations": absolute_paths(migrations), "sql": absolute_paths(sql)}
     projects = [project.replaced(**given) for project in projects]
     _expect_enough(projects, dsn, plans or update_plans)
     with told(form is Format.TEXT) as progress:
@@ -126,8 +136,9 @@ def check_command(
     raise typer.Exit(report.status(strict=strict))
 
 
-def _absolute(path: Path | None) -> Path | None:
-    return path.absolute() if path else None
+def absolute_paths(paths: Sequence[Path] | None) -> tuple[Path, ...]:
+    """Return the paths of an option, as a project has them."""
+    return tuple(path.absolute() for path in paths or ())
 
 
 def _split(codes: Sequence[str] | None) -> list[str]:
@@ -170,7 +181,7 @@ def _expect_enough(projects: Sequence[Project], dsn: str | None, plans: bool) ->
                 f"{label}there is nothing to check: name modules, or write [tool.sqlkit] into pyproject.toml "
                 '(modules = ["app.queries"], migrations = "migrations")'
             )
-        if dsn is None and project.migrations is None:
+        if dsn is None and not project.migrations:
             raise ConfigurationError(f"{label}there is no schema to check against: give --migrations DIR or --dsn")
         if plans and project.plans is None:
             raise ConfigurationError(f'{label}--plans: name the snapshot in [tool.sqlkit]: plans = "plans.json"')

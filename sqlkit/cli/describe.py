@@ -15,7 +15,7 @@ from sqlkit.checking.describing import describe
 from sqlkit.checking.project import Project, read_projects
 from sqlkit.checking.report.descriptions import StatementSummary, summarise
 from sqlkit.checking.workbench import CannotCheck, Workbench
-from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, told
+from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.output import answers, say
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
@@ -41,8 +41,8 @@ def describe_command(
     """
     statements = chosen_statements(read_statements(file), file, name)
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
-    project = project.replaced(schema=schema, migrations=migrations.absolute() if migrations else None)
-    if dsn is None and project.migrations is None:
+    project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
+    if dsn is None and not project.migrations:
         say("no migrations: describing against an empty database (--migrations DIR or --dsn name another)")
     summaries, limits = _describe(statements, project, dsn, people=not as_json)
     for limit in limits:
