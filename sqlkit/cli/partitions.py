@@ -74,7 +74,8 @@ def _tables(app: str | None, table: str | None, by: By | None, numbers: dict[str
     chosen = [replace(one, **given) for one in found if table in (None, one.table)]
     if not chosen:
         names = ", ".join(one.table for one in found)
-        raise ConfigurationError(f"{app}: has no partitioned table {table or ''} (it has {names or 'none'})")
+        wanted = f" {table}" if table else ""
+        raise ConfigurationError(f"{app}: has no partitioned table{wanted} (it has {names or 'none'})")
     return chosen
 
 
