@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from sqlkit.apps import openai_frontend as frontend
-from sqlkit.apps.openai_frontend.callers import sealed
 from sqlkit.apps.openai_frontend.http import create_app
+from sqlkit.apps.openai_frontend.http.callers import sealed
 from sqlkit.apps.openai_frontend.settings import OpenaiFrontendSettings
 from sqlkit.security import Cipher
 from tests.serving import served

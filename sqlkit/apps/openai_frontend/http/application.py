@@ -1,4 +1,4 @@
-"""openai_frontend over HTTP: ``uvicorn sqlkit.apps.openai_frontend.http:app``.
+"""The routes of openai_frontend.
 
 The database is that of the settings (``config.yml``, ``DATABASE_URL``, ...); it is brought to the newest schema when
 the application starts. Programs call with an API key, people with the access token that their login or refresh token
@@ -23,7 +23,15 @@ from psycopg import Connection
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from sqlkit.apps import openai_frontend as frontend
-from sqlkit.apps.openai_frontend.callers import ACCESS_LASTS, Admin, AnyCaller, Person, Sealing, UsedDatabase, sealed
+from sqlkit.apps.openai_frontend.http.callers import (
+    ACCESS_LASTS,
+    Admin,
+    AnyCaller,
+    Person,
+    Sealing,
+    UsedDatabase,
+    sealed,
+)
 from sqlkit.apps.openai_frontend.models import (
     AfterLine,
     ApiKey,
