@@ -16,7 +16,7 @@ from sqlkit.checking.jsonshapes import json_shape
 from sqlkit.checking.locating import JoinLines
 from sqlkit.checking.nullability.prover import Prover
 from sqlkit.checking.nullability.verdicts import Verdict, nullable
-from sqlkit.checking.schema import Schema
+from sqlkit.checking.schema import Relation, Schema
 from sqlkit.checking.servertypes import ServerTypes
 from sqlkit.checking.targets import targets
 from sqlkit.checking.trees import Node, TreeError, parse_tree
@@ -69,6 +69,7 @@ class Reader:
         self._schema = schema
         self._types = types
         self._views: dict[tuple[int, bool, bool], list[Verdict]] = {}
+        self._values: dict[tuple[int, int], tuple[str | int, ...] | None] = {}
         self._views_in_row: dict[tuple[int, bool, bool], list[Verdict]] = {}
 
     def learn(self, trees: list[str]) -> None:
@@ -138,8 +139,14 @@ class Reader:
             json,
             verdict.needs or frozenset(),
             nullable_in_row,
-            checked_values(self._schema, relation, column) if relation is not None else None,
+            self._checked(relation, column) if relation is not None else None,
         )
+
+    def _checked(self, relation: Relation, column: int) -> tuple[str | int, ...] | None:
+        key = (relation.oid, column)
+        if key not in self._values:
+            self._values[key] = checked_values(self._schema, relation, column)
+        return self._values[key]
 
 
 def _query(text: str | None) -> Node | None:

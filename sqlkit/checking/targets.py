@@ -22,7 +22,6 @@ def targets(query: Node, schema: Schema) -> dict[int, str]:
     try:
         if query["commandType"] not in (INSERT, UPDATE) and not query["cteList"]:
             return {}
-        uses = Counter(node.number("paramid") for node in walk(query) if _is_parameter(node))
         written: dict[int, str] = {}
         counts: Counter[int] = Counter()
         for value, name in _written(query, schema):
@@ -30,6 +29,9 @@ def targets(query: Node, schema: Schema) -> dict[int, str]:
             for key in Conditions(schema, lambda node: node).if_present(value):
                 if key[0] == "parameter":
                     written.setdefault(key[1], name)
+        if not written:
+            return {}
+        uses = Counter(node.number("paramid") for node in walk(query) if _is_parameter(node))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError):
         return {}
     return {number: name for number, name in written.items() if counts[number] == uses[number]}
