@@ -266,8 +266,8 @@ class _Writer:
             return
         yield f"{INDENT}{head}("
         together = f"{INDENT * 2}{', '.join(parts)}"
-        if len(together) <= self.layout.width:
-            yield together + self._silenced(*parts)
+        if len(together) <= self.layout.width and not self._silenced(*parts):
+            yield together
             yield f"{INDENT}) -> {returns}:"
             return
         for part in parts:
