@@ -19,8 +19,6 @@ from tests.nullability.cases import Case, create_schema, read_cases
 from tests.nullability.falsifier import Falsifier, claims
 from tests.nullability.queries import Queries, statements
 
-TIMEOUT = "set statement_timeout = '200ms'"  # a random query may be a large cross join
-
 
 @pytest.fixture(scope="module")
 def empty(server: TestServer) -> Iterator[psycopg.Connection[Any]]:
@@ -29,7 +27,6 @@ def empty(server: TestServer) -> Iterator[psycopg.Connection[Any]]:
         with psycopg.connect(server.dsn_for(database)) as conn:
             create_schema(conn, rows=False)
         with psycopg.connect(server.dsn_for(database), autocommit=True) as conn:
-            conn.execute(TIMEOUT)
             yield conn
 
 

@@ -242,5 +242,7 @@ class Maker:
         ends = ["1 preceding", "current row", "1 following", "unbounded following"]
         first = self.random.randrange(4)
         last = self.random.choice([end for end in range(4) if end >= first - 1])
+        if self.chance(0.2):
+            return f" range between {self.pick('unbounded preceding', 'current row')} and unbounded following"
         exclude = self.pick("", "", " exclude current row", " exclude group", " exclude ties")
         return f" {mode} between {starts[first]} and {ends[last]}{exclude}"

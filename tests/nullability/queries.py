@@ -287,6 +287,9 @@ class Queries:
             more = more + others
         if kind != "full" and self.make.chance(0.15):
             on += f" and {self.condition(columns + more, 1)}"
+        if column == key and self.make.chance(0.2):
+            merged = Column(key, N)  # refused where another relation has a column of that name
+            return f"{left} {kind} join {right} using ({key})", [merged, *columns, *more]
         sides = (left, right) if self.make.chance(0.8) else (right, left)
         first = f"({sides[0]})" if " join " in sides[0] and not sides[0].startswith("(") else sides[0]
         text = f"{first} {kind} join {sides[1]} on {on}"
@@ -305,17 +308,22 @@ class Queries:
         """Return an insert, update or delete with what it returns."""
         table = self.random.choice(list(TARGETS))
         scope = [Column(f"{table}.{column}", kind) for column, kind in TABLES[table].items()]
-        verb = self.make.pick("insert", "update", "update", "delete")
+        verb = self.make.pick(
+            "insert", "update", "update", "delete", *(["merge"] * 2 if self.version >= 170000 else [])
+        )
         text, more = getattr(self, verb)(table, scope, depth)
         visible = scope + more
+        plainly = visible
         if self.version >= 180000 and self.make.chance(0.4):
             sides = ["old", "new"] if verb != "insert" else ["new", "old"]
-            visible = visible + [
+            plainly = visible + [
                 Column(f"{side}.{column}", kind) for side in sides for column, kind in TABLES[table].items()
             ]
+            # PostgreSQL 18.6 crashes on `delete ... returning new.x > all (select ...)`.
+            visible = plainly if verb == "update" else visible
         kinds = [self.random.choice(KINDS) for _ in range(self.random.choice([1, 2, 4]))]
         items = [
-            f"{self.make.leaf(kind, visible) if self.make.chance(0.5) else self.make.expression(kind, visible, 1)} "
+            f"{self.make.leaf(kind, plainly) if self.make.chance(0.5) else self.make.expression(kind, visible, 1)} "
             f"as c{number}"
             for number, kind in enumerate(kinds)
         ]
@@ -356,6 +364,24 @@ class Queries:
         sets = ", ".join(f"{column} = {self.value(table, column, scope + more)}" for column in columns)
         where = f" where {self.condition(scope + more, 1)}" if self.make.chance(0.7) else ""
         return f"update {table} set {sets}{f' from {source}' if source else ''}{where}", more
+
+    def merge(self, table: str, scope: list[Column], depth: int) -> tuple[str, list[Column]]:
+        """Return a merge up to its returning."""
+        source, more = self.relation([], depth - 1)
+        numbers = [column.sql for column in more if column.kind == N] or ["1"]
+        key = next(iter(TABLES[table]))
+        text = f"merge into {table} using {source} on {table}.{key} = {self.random.choice(numbers)}"
+        others = TARGETS[table][1:]
+        changed = self.random.choice(others)
+        if self.make.chance(0.7):
+            change = f"update set {changed} = {self.value(table, changed, scope + more)}"
+            text += f" when matched then {self.make.pick(change, change, 'delete', 'do nothing')}"
+        if self.make.chance(0.3):
+            change = f"update set {changed} = {self.value(table, changed, scope)}"
+            text += f" when not matched by source then {self.make.pick(change, 'delete')}"
+        values = ", ".join(self.value(table, column, more) for column in TARGETS[table])
+        insert = f"insert ({', '.join(TARGETS[table])}) values ({values})"
+        return f"{text} when not matched then {self.make.pick(insert, insert, 'do nothing')}", more
 
     def delete(self, table: str, scope: list[Column], depth: int) -> tuple[str, list[Column]]:
         """Return a delete up to its returning."""
