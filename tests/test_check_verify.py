@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -15,6 +15,8 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -31,11 +33,16 @@ from sqlkit import UNSET, Affected, Executor, One, Rows
 from sqlkit.annotations import Unset
 from sqlkit.bindings import bind
 from sqlkit.checking.describing import describe
+from sqlkit.checking.description import Described
+from sqlkit.checking.matching import match_columns
 from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.verify import verify
 from sqlkit.contracts.contract import read_contracts
+from sqlkit.rows.groups import group_columns
+from sqlkit.rows.shapes import Column, Mismatch, RowType
 from sqlkit.statements import parse_statements
 from sqlkit.testing import TestServer, dropped_afterwards
+from sqlkit.values.catalog import PgType
 
 SCHEMA = """
 create type mood as enum ('happy', 'sad');
@@ -959,3 +966,72 @@ def test_a_finding_of_some_variants(db: psycopg.Connection[Any]) -> None:
         "SK007 column 'artist' can be NULL, and str takes no None: make it str | None (nullable: column "
         "songs.artist) [without artist, shape: short]",
     ]
+
+
+# What is not proved
+
+
+def test_what_is_not_proved(db: psycopg.Connection[Any]) -> None:
+    """Without a tree nothing is said of NULL, of nested groups and of the number of rows; types are still compared."""
+    query = loaded(f"select songs.song_id, {OWNER} {LEFT}", MustBeReachable | None, {}, {})
+    (description,) = describe(db, [query.statement])
+    assert isinstance(description.outcome, Described)
+    outcome = replace(description.outcome, unproved="no TEMP right")
+    codes = [finding.code for finding in verify(query, [replace(description, outcome=outcome)])]
+    assert sorted(codes) == ["SK004", "SK004", "SK005"]
+    query = loaded("select total, mail from users", tuple[float, str], {}, {})
+    (description,) = describe(db, [query.statement])
+    assert isinstance(description.outcome, Described)
+    outcome = replace(description.outcome, unproved="no TEMP right")
+    assert [finding.code for finding in verify(query, [replace(description, outcome=outcome)])] == ["SK021"]
+
+
+def test_what_was_refused(db: psycopg.Connection[Any]) -> None:
+    """A variant that PostgreSQL refuses is passed over, the others are compared."""
+    sql = """
+        select artist
+        from songs
+        order by
+            song_id --| order: number
+            -- nobody --| order: nobody
+    """
+    assert said(db, sql, list[str], order=Literal["number", "nobody"]) == [
+        "SK007 column 'artist' can be NULL, and str takes no None: make it str | None (nullable: column songs.artist)"
+    ]
+
+
+@pytest.mark.parametrize(
+    "shape", [Song, Aliased, Open, Owned, MustBeOwned, Reachable, Defaulted, Listing, SongDict, SongTuple]
+)
+@given(
+    names=st.lists(
+        st.sampled_from(
+            [
+                "song_id",
+                "title",
+                "artist",
+                "number",
+                "owner",
+                "owner.user_id",
+                "owner.name",
+                "owner.mail",
+                "songs",
+                "x.y",
+            ]
+        ),
+        max_size=5,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_columns_are_matched_as_rows_are_made(shape: Any, names: list[str]) -> None:
+    """Columns are said to be misplaced where the row maker refuses them, and only there."""
+    row = RowType.of(shape)
+    match = match_columns(row, names)
+    try:
+        group = group_columns(row, tuple(Column(name, PgType("int4")) for name in names))
+    except Mismatch:
+        assert match.misplaced
+    else:
+        assert match.misplaced == []
+        filled = [each.column for each in match.filled]
+        assert filled == sorted(group.columns()) or shape is Open  # which keeps what has no field

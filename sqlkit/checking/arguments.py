@@ -10,7 +10,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from sqlkit.annotations import UNSET
-from sqlkit.checking.description import Described, DescribedParameter
+from sqlkit.checking.description import Described, DescribedParameter, ServerType
 from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.positions import SqlPlaces
 from sqlkit.checking.python_places import PythonPlaces
@@ -36,6 +36,7 @@ class Arguments:
         self.sql = sql
         self.python = python
         self.items = self._items()
+        self._known: dict[tuple[Reference, ServerType, str | None], list[Finding]] = {}
         self.optional = {reference for region in self.statement.regions for reference in region.references}
 
     def _items(self) -> Parameter | None:
@@ -47,8 +48,12 @@ class Arguments:
         """Yield what is wrong with the arguments of a variant."""
         copied = send_as_copied([part.type.structure for part in described.parameters]) if self.statement.copy else {}
         for parameter in described.parameters:
-            send = copied.get(parameter.type.structure, send_as_text)
-            yield from self._of(parameter, send)
+            key = (parameter.reference, parameter.type, parameter.target)
+            known = self._known.get(key)
+            if known is None:
+                send = copied.get(parameter.type.structure, send_as_text)
+                known = self._known[key] = list(self._of(parameter, send))
+            yield from known
 
     def _of(self, parameter: DescribedParameter, send: Send) -> Iterator[Finding]:
         found = self._annotation(parameter.reference)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import NoneType
 from typing import Any, get_origin
 
 from sqlkit.checking.arguments import Arguments
@@ -16,7 +15,6 @@ from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.types.documents import document_misfits
 from sqlkit.checking.types.loading import loading
-from sqlkit.checking.types.paths import members
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.rows.shapes import RowType
@@ -104,7 +102,7 @@ class _Variant:
         return bool(column.depends) and self.of.arguments.never_none(self.described, column.depends)
 
     def _is_needless(self, filled: Filled) -> bool:
-        if NoneType not in members(filled.expected.annotation) or not filled.required:
+        if not filled.required or not filled.expected.says_none:
             return False
         # A scalar's None is also that there is no row.
         alone = filled.owner is None and self.of.query.contract.cardinality is Cardinality.OPTIONAL

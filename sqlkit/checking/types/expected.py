@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from types import NoneType
 from typing import Any
 
 from pydantic_core import SchemaError, SchemaValidator, ValidationError
 
+from sqlkit.checking.types.paths import members
 from sqlkit.checking.types.relaxing import relaxed, relaxed_config
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.rows.shapes import RowField, adapter_of, without_none
@@ -121,6 +123,11 @@ class Expected:
     def takes_none(self) -> bool:
         """Whether NULL passes."""
         return self.takes(None)
+
+    @cached_property
+    def says_none(self) -> bool:
+        """Whether the annotation names None."""
+        return NoneType in members(self.annotation)
 
     @cached_property
     def named_values(self) -> tuple[Any, ...]:
