@@ -10,8 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from sqlkit.checking.cardinality import always, single
 from sqlkit.checking.describing import describe
 from sqlkit.checking.description import Described
+from sqlkit.checking.schema import Schema
+from sqlkit.checking.trees import Node, parse_tree, walk
 from sqlkit.statements import parse_statement
 from sqlkit.testing import TestServer, dropped_afterwards
 
@@ -75,6 +78,13 @@ SINGLE: list[tuple[str, str | None]] = [
     ("select a from t where id = any_of()", None),
     ("select a from t where id = (select max(u_id) from u)", "unique key t_pkey"),
     ("select a from t where id = (select max(u_id) from u where x = t.a)", None),
+    ("select a from t where id in (select t_id from u where u_id = :i)", "unique key t_pkey"),
+    ("select a from t where id = any(select max(x) from u)", "unique key t_pkey"),
+    ("select a from t where id in (select t_id from u where x = :i)", None),
+    ("select a from t where id in (select x from u where u.u_id = t.a)", None),
+    ("select a from t where id not in (select t_id from u where u_id = :i)", None),
+    ("select a from t where id > any(select t_id from u where u_id = :i)", None),
+    ("select a from t where (id, a) in (select t_id, x from u where u_id = :i)", "unique key t_pkey"),
     ("select a from t where id = :i and exists (select from u)", "unique key t_pkey"),
     ("select a from t where id = :i for update", "unique key t_pkey"),
     ("select a from t where id = a", None),
@@ -487,3 +497,81 @@ def test_what_is_not_proved_gives_two_rows(filling: psycopg.Connection[Any]) -> 
         if not waiting:
             break
     assert waiting == []
+
+
+def tree_of(conn: psycopg.Connection[Any], sql: str) -> Node:
+    """Return a statement's tree, as the catalogue keeps it."""
+    variant = parse_statement(sql).variant()
+    types = ", ".join("text" if reference.name == "s" else "int" for reference in variant.references)
+    with conn.transaction(force_rollback=True):
+        returns = "setof record" if returns_rows(sql) else "void"
+        body = f"begin atomic {variant.text}; end"
+        conn.execute(f"create function pg_temp.q({types}) returns {returns} language sql {body}".encode())
+        row = conn.execute("select prosqlbody::text from pg_proc where oid = 'pg_temp.q'::regproc").fetchone()
+    assert row is not None
+    found = parse_tree(row[0])
+    while isinstance(found, list):
+        found = found[-1]
+    assert isinstance(found, Node)
+    return found
+
+
+@pytest.mark.parametrize("prove", [single, always])
+def test_a_tree_that_lacks_something_proves_nothing_new(scratch: psycopg.Connection[Any], prove: Any) -> None:
+    """Whatever field is gone and whatever node is unknown: no exception, and no reason where there was none."""
+    chance = random.Random(5)
+    cases = [sql for sql, _ in (SINGLE if prove is single else ALWAYS)]
+    with scratch.transaction(force_rollback=True):
+        schema = Schema(scratch)
+        for sql in cases:
+            tree = tree_of(scratch, sql)
+            reason = prove(tree, schema)
+            for node in chance.sample(nodes := list(walk(tree)), min(12, len(nodes))):
+                tag, node.tag = node.tag, "NEWCOMER"
+                assert reason or prove(tree, schema) is None, (sql, tag)
+                node.tag = tag
+                for field in chance.sample(sorted(node), min(3, len(node))):
+                    value = node.pop(field)
+                    assert reason or prove(tree, schema) is None, (sql, tag, field)
+                    node[field] = value
+
+
+LENIENT = """
+create collation lenient (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+create table words (
+    word_id int primary key,
+    strict_word text unique,
+    lenient_word text collate lenient unique
+);
+insert into words values (1, 'a', 'a'), (2, 'A', 'b'), (3, 'b', null);
+"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("select word_id from words where strict_word = :s", "unique key words_strict_word_key"),
+        ("select word_id from words where strict_word = :s collate lenient", None),
+        ("select word_id from words where lenient_word = :s", "unique key words_lenient_word_key"),
+        ('select word_id from words where lenient_word = :s collate "C"', "unique key words_lenient_word_key"),
+        (
+            "select 1 from words as one inner join words as other on other.lenient_word = one.lenient_word "
+            "where one.word_id = :i",
+            "unique key words_pkey, unique key words_lenient_word_key",
+        ),
+        (
+            "select 1 from words as one inner join words as other on other.strict_word = one.lenient_word "
+            "where one.lenient_word = :s",
+            None,
+        ),
+        ("select distinct strict_word from words where strict_word = :s collate lenient", None),
+    ],
+)
+def test_texts_that_differ_and_are_equal(dsn: str, sql: str, reason: str | None) -> None:
+    """A key tells apart what its collation does; a condition under a lenient one finds more."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        try:
+            conn.execute(LENIENT)
+        except psycopg.errors.FeatureNotSupported:
+            pytest.skip("this PostgreSQL is built without ICU, so it has no such collation")
+        assert outcome(conn, sql).single == reason

@@ -10,16 +10,52 @@ from typing import Any
 from sqlkit.checking.schema import Schema
 from sqlkit.checking.trees import Node, walk
 
-__all__ = ["Column", "Level", "conjuncts", "is_number", "references", "same"]
+__all__ = ["Column", "Level", "conjuncts", "is_known", "is_number", "references", "same"]
 
-#: Nodes whose value hangs on nothing but what stands in them. Functions and operators are asked for their volatility.
-PLAIN = frozenset(
-    """
-    CONST RELABELTYPE COERCEVIAIO ARRAYCOERCEEXPR COERCETODOMAIN CASEEXPR CASEWHEN CASETESTEXPR COALESCEEXPR MINMAXEXPR
-    BOOLEXPR NULLTEST BOOLEANTEST SQLVALUEFUNCTION ARRAYEXPR ROWEXPR FIELDSELECT SUBSCRIPTINGREF COLLATEEXPR
-    NAMEDARGEXPR CONVERTROWTYPEEXPR
-    """.split()  # noqa: SIM905 - a list of names
-)
+#: Nodes whose value hangs on nothing but what stands in them, and where that is. Functions and operators are asked for
+#: their volatility.
+PLAIN = {
+    "CONST": "constvalue",
+    "RELABELTYPE": "arg",
+    "COERCEVIAIO": "arg",
+    "ARRAYCOERCEEXPR": "arg",
+    "COERCETODOMAIN": "arg",
+    "CONVERTROWTYPEEXPR": "arg",
+    "COLLATEEXPR": "arg",
+    "NAMEDARGEXPR": "arg",
+    "FIELDSELECT": "arg",
+    "NULLTEST": "arg",
+    "BOOLEANTEST": "arg",
+    "BOOLEXPR": "args",
+    "COALESCEEXPR": "args",
+    "MINMAXEXPR": "args",
+    "ROWEXPR": "args",
+    "CASEEXPR": "args",
+    "CASEWHEN": "result",
+    "CASETESTEXPR": "typeId",
+    "ARRAYEXPR": "elements",
+    "SUBSCRIPTINGREF": "refexpr",
+    "SQLVALUEFUNCTION": "op",
+}
+
+#: The other nodes of a query, and what they must have, lest something that changes from row to row hide in what is
+#: missing or unknown.
+PARTS = {
+    "QUERY": ("jointree", "targetList", "rtable", "cteList", "havingQual"),
+    "FROMEXPR": ("fromlist", "quals"),
+    "JOINEXPR": ("larg", "rarg", "quals"),
+    "RANGETBLENTRY": ("rtekind",),
+    "RANGETBLFUNCTION": ("funcexpr",),
+    "COMMONTABLEEXPR": ("ctequery",),
+    "TARGETENTRY": ("expr",),
+    "AGGREF": ("args", "aggfilter"),
+    "WINDOWFUNC": ("args", "aggfilter"),
+    "SUBLINK": ("subselect", "testexpr"),
+    "VAR": ("varlevelsup",),
+    "PARAM": ("paramkind",),
+    **dict.fromkeys(("ALIAS", "GROUPINGSET", "RANGETBLREF", "RTEPERMISSIONINFO"), ()),
+    **dict.fromkeys(("SETOPERATIONSTMT", "SORTGROUPCLAUSE", "WINDOWCLAUSE"), ()),
+}
 
 CALLS = {
     "FUNCEXPR": "funcid",
@@ -90,7 +126,7 @@ class Level:
         if node.tag == "PARAM":
             return bool(node["paramkind"] == "0")  # given from outside
         if node.tag == "SUBLINK":
-            return node["subLinkType"] in ("0", "4", "6") and self._is_constant(node["subselect"])
+            return node["subLinkType"] in ("0", "4", "6") and self.is_constant(node["subselect"])
         return self._is_steady(node)
 
     def _is_steady(self, node: Node) -> bool:
@@ -98,16 +134,18 @@ class Level:
         if node.tag in CALLS:
             returns_set = node.tag == "FUNCEXPR" and node.flag("funcretset")
             return not returns_set and self._volatility(node) in ("i", "s")
-        return node.tag in PLAIN
+        return node.tag in PLAIN and PLAIN[node.tag] in node
 
     def _volatility(self, call: Node) -> str:
+        if "args" not in call:
+            return "v"
         oid = call.number(CALLS[call.tag])
         function = self.schema.function(oid) if oid else self.schema.operator(call.number("opno"))
         return function.volatility if function is not None else "v"
 
-    def _is_constant(self, query: Node) -> bool:
+    def is_constant(self, query: Node) -> bool:
         """Tell whether a subquery is evaluated once: it refers to nothing around it and calls nothing volatile."""
-        if query["commandType"] != "1" or list(references(query)):
+        if query["commandType"] != "1" or not is_known(query) or list(references(query)):
             return False
         return all(self._volatility(node) in ("i", "s") for node in walk(query) if node.tag in CALLS)
 
@@ -122,6 +160,16 @@ def _outside_subqueries(expression: Node) -> Iterator[Node]:
             waiting.extend(value.values() if value.tag != "SUBLINK" else [value["testexpr"]])
         elif isinstance(value, list):
             waiting.extend(value)
+
+
+def is_known(query: Node) -> bool:
+    """Tell whether a query is made of nodes that are all known here, each with its parts."""
+    return all(
+        node.tag in CALLS
+        or (node.tag in PLAIN and PLAIN[node.tag] in node)
+        or (node.tag in PARTS and all(part in node for part in PARTS[node.tag]))
+        for node in walk(query)
+    )
 
 
 def references(query: Node) -> Iterator[tuple[int, Node]]:

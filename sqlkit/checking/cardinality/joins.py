@@ -28,6 +28,9 @@ Bounds = Mapping[int, frozenset[Bound]]
 #: Says why a relation gives one row at most, given the columns of it that are bound; None where it may give more.
 Settle = Callable[[int, Bounds, Mapping[int, str]], str | None]
 
+#: The kind of a subquery behind ``in`` or ``= any``.
+ANY = "2"
+
 INNER, LEFT, FULL, RIGHT = "0", "1", "2", "3"
 
 
@@ -43,6 +46,7 @@ class World:
     level: Level
     facts: KeyFacts
     settle: Settle
+    is_one_value: Callable[[Node], bool]
     given: list[tuple[Column | Node, frozenset[Bound]]]
     scope: set[int]
     settled: dict[int, str] = field(default_factory=dict)
@@ -50,6 +54,7 @@ class World:
     conditions: list[Node] = field(default_factory=list)
     present: set[int] = field(default_factory=set)
     outer: list[tuple[Node, list[Node], list[Node]]] = field(default_factory=list)
+    equalities: list[tuple[Node, Node, frozenset[int], int]] = field(default_factory=list)
     bounds: dict[Column, set[Bound]] = field(default_factory=dict)
     expressions: list[tuple[Node, set[Bound]]] = field(default_factory=list)
 
@@ -66,9 +71,11 @@ class World:
 
     def bound(self, expression: Node) -> set[Bound]:
         """Tell how far the values of an expression agree."""
+        found = self.level.resolve(expression)
+        if isinstance(found, Node) and found.tag == "PARAM":
+            return {None}  # from outside, or, in a testexpr, from a subquery of one row
         if self.level.fixed(expression, self.settled):
             return {None}
-        found = self.level.resolve(expression)
         if isinstance(found, Column):
             return self.bounds.get(found, set())
         if not self.expressions or not self.level.steady(found):
@@ -112,22 +119,26 @@ class World:
         self.bounds, self.expressions = {}, []
         for place, bounds in self.given:
             self._add(place, set(bounds))
-        equalities = [found for condition in self.conditions if (found := self._equality(condition))]
+        self.equalities = [found for condition in self.conditions for found in self._equalities(condition)]
         changed = True
         while changed:
             changed = False
-            for left, right, families, collation in equalities:
+            for left, right, families, collation in self.equalities:
                 for one, other in ((left, right), (right, left)):
                     changed |= self._carry(one, other, families, collation)
 
-    def _equality(self, condition: Node) -> tuple[Node, Node, frozenset[int], int] | None:
-        if condition.tag != "OPEXPR":
-            return None
-        families = self.facts.equality(condition.number("opno"))
-        if not families or len(condition.nodes("args")) != 2:
-            return None
-        left, right = condition.nodes("args")
-        return left, right, families, self.facts.lenience(int(condition.get("inputcollid", "0")))
+    def _equalities(self, condition: Node) -> Iterator[tuple[Node, Node, frozenset[int], int]]:
+        """Yield the sides of equalities and what they take for equal; an ``in (select ...)`` of one row is one too."""
+        if condition.tag == "OPEXPR":
+            families = self.facts.equality(condition.number("opno"))
+            if families and len(condition.nodes("args")) == 2:
+                left, right = condition.nodes("args")
+                yield left, right, families, self.facts.lenience(int(condition.get("inputcollid", "0")))
+        elif (
+            condition.tag == "SUBLINK" and condition["subLinkType"] == ANY and self.is_one_value(condition["subselect"])
+        ):
+            for part in conjuncts(condition["testexpr"]):
+                yield from self._equalities(part)
 
     def _carry(self, one: Node, other: Node, families: frozenset[int], collation: int) -> bool:
         """Bind what stands on one side of an equality by what is known of the other."""
@@ -194,8 +205,7 @@ class World:
 
     def _compared(self) -> dict[Column, bool]:
         """Return the columns that are in an equality, here or in the query around this one: it is true of no NULL."""
-        sides = (side for condition in self.conditions for side in (self._equality(condition) or ())[:2])
-        found = [self.level.resolve(side) for side in sides if isinstance(side, Node)]
+        found = [self.level.resolve(side) for left, right, _, _ in self.equalities for side in (left, right)]
         found += [place for place, bounds in self.given if bounds]
         return {place: True for place in found if isinstance(place, Column)}
 
@@ -213,7 +223,9 @@ class World:
     def _settle_padded(self, join: Node, kept: Node, inside: set[int]) -> None:
         """Settle the nullable side of a join of which the other side is settled, by the join's own condition."""
         if inside <= self.scope and inside - self.settled.keys() and self.settled.keys() >= set(leaves(kept)):
-            beyond = World(self.level, self.facts, self.settle, self.given, inside, dict(self.settled))
+            beyond = World(
+                self.level, self.facts, self.settle, self.is_one_value, self.given, inside, dict(self.settled)
+            )
             beyond.kinds = {**self.kinds, join.number("rtindex"): INNER}
             beyond.solve()
             self.settled |= {entry: beyond.settled[entry] for entry in inside & beyond.settled.keys()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlkit.checking.cardinality.expressions import Level, is_number, references
+from sqlkit.checking.cardinality.expressions import Level, is_known, is_number, references
 from sqlkit.checking.cardinality.joins import Bound, Bounds, World, leaves
 from sqlkit.checking.cardinality.keys import KeyFacts, facts_of
 from sqlkit.checking.schema import Schema
@@ -117,7 +117,11 @@ class Prover:
             for entry in level.query.nodes("targetList")
             if entry.number("resno") in bounds
         ]
-        world = World(level, self.facts, settle, given, set(leaves(level.query["jointree"])))
+
+        def is_one_value(query: Node) -> bool:
+            return level.is_constant(query) and self.most(query, NOTHING, (*level.above, level)) is not None
+
+        world = World(level, self.facts, settle, is_one_value, given, set(leaves(level.query["jointree"])))
         world.solve()
         return world
 
@@ -184,7 +188,7 @@ class Prover:
         match entry["rtekind"]:
             case "0":
                 return self._relation(entry, columns)
-            case "1" if self._depends_on_settled(level, entry["subquery"], settled):
+            case "1" if not entry.flag("lateral") or self._depends_on_settled(level, entry["subquery"], settled):
                 return self.most(entry["subquery"], columns, (*level.above, level))
             case "3" if all(self._is_one_value(level, part["funcexpr"], entry, settled) for part in entry["functions"]):
                 return "a function that returns one row"
@@ -215,7 +219,7 @@ class Prover:
                 here.update(variable, varlevelsup="0")
                 if not level.fixed(here, settled):
                     return False
-        return True
+        return is_known(query)
 
     def _is_one_value(self, level: Level, expression: Node, entry: Node, settled: Mapping[int, str]) -> bool:
         if expression.tag != "FUNCEXPR" or expression.flag("funcretset"):
