@@ -87,6 +87,14 @@ def test_several_projects_share_what_stands_above_them(write: Write, tmp_path: P
     )
 
 
+def test_no_migrations_are_something_to_say(write: Write, tmp_path: Path) -> None:
+    """An empty list of migrations says that no tables are needed, nothing says nothing."""
+    path = write("pyproject.toml", "[tool.sqlkit]\nmigrations = []\n")
+    assert [project.migrations for project in read_projects(path)] == [()]
+    write("pyproject.toml", "[tool.sqlkit]\n")
+    assert [project.migrations for project in read_projects(path)] == [None]
+
+
 def test_configuration_is_found_by_walking_up(write: Write, tmp_path: Path) -> None:
     """The nearest pyproject.toml that says something of sqlkit counts."""
     path = write("pyproject.toml", "[tool.sqlkit]\n")

@@ -39,7 +39,7 @@ class Databases:
     def report(self, case: str) -> Report:
         """Return the report of a wrong project."""
         (project,) = read_projects(WRONG / case / "pyproject.toml")
-        return check(project, self.dsn(project.migrations, project.schema))
+        return check(project, self.dsn(project.migrations or (), project.schema))
 
 
 @contextmanager

@@ -37,12 +37,13 @@ class Project:
     """What is checked together: modules, the migrations and the schema that their statements are proved against.
 
     ``root`` is the folder that modules are found in, paths are absolute. ``name`` is empty where there is one project.
+    ``migrations`` are the folders to apply, none for statements that need no table; None says nothing of it.
     """
 
     root: Path
     name: str = ""
     modules: tuple[str, ...] = ()
-    migrations: tuple[Path, ...] = ()
+    migrations: tuple[Path, ...] | None = None
     schema: str | None = None
     sql: tuple[Path, ...] = ()
     hints: bool = False
@@ -172,10 +173,11 @@ def _project(path: Path, where: str, table: Mapping[str, Any], base: Project, *,
     if named is None:
         raise ConfigurationError(f'{path}: {where}: has no name: name = "app"')
     plans = values.text("plans", "plans.json")
-    return base.replaced(
+    folders = tuple(root / folder for folder in values.one_or_more("migrations", "migrations"))
+    project = replace(base, migrations=folders) if "migrations" in table else base
+    return project.replaced(
         name=named or "",
         modules=values.texts("modules", "app.queries"),
-        migrations=tuple(root / folder for folder in values.one_or_more("migrations", "migrations")),
         schema=values.text("schema", "app"),
         sql=tuple(root / folder for folder in values.texts("sql", "sql")),
         hints=values.flag("hints"),

@@ -115,7 +115,7 @@ class Workbench:
         with psycopg.connect(server.dsn, autocommit=True) as conn:
             conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         dsn = server.dsn_for(name)
-        for folder in project.migrations:
+        for folder in project.migrations or ():
             self._migrate(dsn, project, folder)
         return dsn
 
@@ -173,7 +173,7 @@ def _look(conn: psycopg.Connection[Any], project: Project, *, standing: bool) ->
     elif not temporary:
         user = conn.info.user
         limits.append(f"{user} has no TEMP right on {conn.info.dbname}: {WHAT_IT_PROVES} is not known; grant it")
-    wanted = [name for folder in project.migrations for name in _made_extensions(folder)]
+    wanted = [name for folder in project.migrations or () for name in _made_extensions(folder)]
     missing = [name for name in dict.fromkeys(wanted) if name not in extensions]
     return Bench(conn, standing, tuple(limits), tuple(missing))
 

@@ -181,7 +181,7 @@ def _expect_enough(projects: Sequence[Project], dsn: str | None, plans: bool) ->
                 f"{label}there is nothing to check: name modules, or write [tool.sqlkit] into pyproject.toml "
                 '(modules = ["app.queries"], migrations = "migrations")'
             )
-        if dsn is None and not project.migrations:
+        if dsn is None and project.migrations is None:
             raise ConfigurationError(f"{label}there is no schema to check against: give --migrations DIR or --dsn")
         if plans and project.plans is None:
             raise ConfigurationError(f'{label}--plans: name the snapshot in [tool.sqlkit]: plans = "plans.json"')

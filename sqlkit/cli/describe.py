@@ -42,7 +42,7 @@ def describe_command(
     statements = chosen_statements(read_statements(file), file, name)
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
     project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
-    if dsn is None and not project.migrations:
+    if dsn is None and project.migrations is None:
         say("no migrations: describing against an empty database (--migrations DIR or --dsn name another)")
     summaries, limits = _describe(statements, project, dsn, people=not as_json)
     for limit in limits:
