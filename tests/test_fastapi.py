@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
+from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -19,6 +22,7 @@ from pydantic import BaseModel
 import sqlkit
 from sqlkit import AsyncDatabase, Database
 from sqlkit.fastapi import (
+    ANSWERS,
     async_connection_of,
     async_transaction_of,
     connection_of,
@@ -394,3 +398,39 @@ def test_the_description_is_true(client: httpx.Client) -> None:
     parameters = described["paths"]["/songs"]["get"]["parameters"]
     assert [parameter["name"] for parameter in parameters] == ["after", "limit"]
     assert "parameters" not in described["paths"]["/songs"]["post"]
+
+
+def test_the_page_on_fastapi_runs(dsn: str) -> None:
+    """The program of docs/fastapi.md serves what the page says."""
+    page = (Path(__file__).parent.parent / "docs/fastapi.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"dsn": dsn}
+    exec(compile(program, "docs/fastapi.md", "exec"), names)
+    with served(names["app"]) as client:
+        assert client.post("/songs", json={"title": "Misty"}).status_code == 201
+        refused = client.post("/songs", json={"title": "Misty"})
+        shown = re.search(r"```json\n(.*?)```", page, re.DOTALL)
+        assert shown is not None
+        assert (refused.status_code, refused.json()) == (409, json.loads(shown[1]))
+        assert client.get("/songs/1").json() == {"song_id": 1, "title": "Misty"}
+        assert client.get("/songs/9").status_code == 404
+        assert client.post("/songs/count").status_code == 200
+        assert client.get("/health").status_code == 200
+
+
+def test_the_page_says_every_answer() -> None:
+    """The table of docs/fastapi.md has each error that is answered by its name, or by what it is called there."""
+    page = (Path(__file__).parent.parent / "docs/fastapi.md").read_text(encoding="utf-8")
+    called = {
+        "NumericValueOutOfRange": "a number",
+        "StringDataRightTruncation": "text that is too large",
+        "SerializationFailure": "a serialization failure",
+        "DeadlockDetected": "a deadlock",
+        "LockNotAvailable": "a lock",
+        "QueryCanceled": "a statement timeout",
+        "OperationalError": "a lost connection",
+    }
+    for kind, answer in ANSWERS.items():
+        name = called.get(kind.__name__, f"`{kind.__name__}`")
+        (row,) = [line for line in page.splitlines() if line.startswith("|") and re.search(rf"{name}\b|{name}", line)]
+        assert str(answer.status) in row

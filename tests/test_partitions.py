@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -317,3 +319,13 @@ def test_the_same_on_asyncio(dsn: str) -> None:
             assert [one.name for one in await list_partitions(conn, MONTHS)][:1] == ["logs_2026_12"]
 
     asyncio.run(main())
+
+
+def test_the_page_on_partitions_runs(dsn: str) -> None:
+    """The program of docs/partitions.md does what the page says."""
+    page = (Path(__file__).parent.parent / "docs/partitions.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"dsn": dsn}
+    exec(compile(program, "docs/partitions.md", "exec", dont_inherit=True), names)
+    with names["db"] as db, db.connection() as conn:
+        assert counts(conn) == {"logs_2005_12": 2}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -237,3 +238,12 @@ def test_a_missing_extra_is_named(package: str, call: str) -> None:
 def test_argon2s_own_hashes() -> None:
     """A hash that argon2-cffi made elsewhere passes."""
     assert check_password(PasswordHasher().hash("secret"), "secret") == PasswordCheck(right=True)
+
+
+def test_the_page_on_secrets_runs() -> None:
+    """The program of docs/security.md does what the page says."""
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {}
+    exec(compile(program, "docs/security.md", "exec", dont_inherit=True), names)
+    assert "555" not in names["contact"].phone
