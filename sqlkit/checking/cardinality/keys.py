@@ -77,10 +77,13 @@ class KeyFacts:
         return collation if collation in self.lenient else 0
 
     def equality(self, operator: int) -> frozenset[int]:
-        """Return the families in which an operator is the equality, none where it takes NULL for equal to anything."""
+        """Return the families in which an operator is the equality: one that NULL does not meet, the same at any time.
+
+        ``date = timestamptz`` hangs on the time zone, where a day may be left out, so that two days begin at once.
+        """
         families = self.families.get(operator, frozenset())
         function = self.schema.operator(operator) if families else None
-        return families if function is not None and function.strict else frozenset()
+        return families if function is not None and function.strict and function.volatility == "i" else frozenset()
 
     def _read(self, oid: int) -> Iterator[Key]:
         relation = self.schema.relation(oid)

@@ -48,7 +48,7 @@ def _source(level: Level) -> str | None:
     tree = level.query["jointree"]
     if tree["quals"] is not None:
         return None
-    return _all(tree.nodes("fromlist"), level) if tree.nodes("fromlist") else "no from"
+    return _all(tree.nodes("fromlist"), level) if tree.nodes("fromlist") else "select without from"
 
 
 def _all(trees: list[Node], level: Level) -> str | None:
@@ -87,7 +87,7 @@ def _entry(entry: Node, level: Level) -> str | None:
             table, around = common_table(entry, level)
             return None if table.flag("cterecursive") else _least(Level(table["ctequery"], around, level.schema))
         case "8":
-            return "no from"
+            return "select without from"
     return None
 
 

@@ -134,7 +134,9 @@ class Prover:
         if not world.settled.keys() >= set(entries):
             return None
         reasons = dict.fromkeys(world.settled[entry] for entry in entries)
-        return ", ".join(reasons) or ("one row of values" if world.level.query["commandType"] == INSERT else "no from")
+        return ", ".join(reasons) or (
+            "one row of values" if world.level.query["commandType"] == INSERT else "select without from"
+        )
 
     def _target(self, level: Level) -> str | None:
         """Say why an update or delete reaches one row: each row once, however many others it is joined with."""
@@ -200,7 +202,7 @@ class Prover:
                 table, around = common_table(entry, level)
                 return None if table.flag("cterecursive") else self.most(table["ctequery"], columns, around)
             case "8":
-                return "no from"
+                return "select without from"
         return None
 
     def _relation(self, entry: Node, columns: Bounds) -> str | None:
