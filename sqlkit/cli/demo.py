@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pkgutil
 import shlex
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -19,10 +21,12 @@ from sqlkit.apps.soleil import bandstand
 from sqlkit.apps.soleil import sync as soleil
 from sqlkit.apps.soleil.models import Band, KeyCount, MemberWithUser, RhythmCount, Song, User
 from sqlkit.apps.soleil.songlist import TUNES, ListedSong, read_song_list
+from sqlkit.cli import demos
 from sqlkit.cli.asking import ask
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import FolderOption, Target, opened_target
 from sqlkit.database import Database
+from sqlkit.errors import ConfigurationError
 
 __all__ = ["demo"]
 
@@ -31,20 +35,31 @@ MISSPELT = "sweet gorgia brown"
 
 
 def demo(
+    app: Annotated[
+        str, typer.Argument(metavar="[APP]", help="Which application: soleil, or another of sqlkit's.")
+    ] = SCHEMA,
     songs: Annotated[
         Path | None, typer.Option("--songs", metavar="FILE", help="A song list, .json or .csv; else the demo's own.")
     ] = None,
     search: Annotated[str, typer.Option("--search", metavar="TERM", help="What to search for.")] = MISSPELT,
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", metavar="DIR", file_okay=False, help="Log files to import; else samples."),
+    ] = None,
     folder: FolderOption = None,
     dsn: Annotated[
         str | None,
         typer.Option("--dsn", metavar="DSN", help="Use this database; a DATABASE_URL that is set is left alone."),
     ] = None,
 ) -> None:
-    """Start a PostgreSQL, make soleil's tables, import songs and ask typed questions about them.
+    """Start a PostgreSQL, make an application's tables, fill them and ask typed questions about them.
 
-    Everything is kept in .sqlkit, or the --folder or database named; each run replaces the demo's own songs alone.
+    Without a name it is soleil's songs. Everything is kept in .sqlkit, or the --folder or database named; each run
+    replaces the demo's own rows alone.
     """
+    if app != SCHEMA:
+        _show_other(app, dsn, folder, logs)
+        return
     path = songs or TUNES
     listed = read_song_list(path)
     with opened_target(dsn, folder, schema=SCHEMA, configured=False) as target:
@@ -55,9 +70,23 @@ def demo(
             _show_repertoire(db, leader)
             _show_search(db, leader, search)
             _show_band(db, band)
-        if target.server is not None:
-            look = f"{_program()} psql --schema {SCHEMA} --folder {shlex.quote(str(target.server.folder))}"
-            answers.print(f"\nLook around: {look}", markup=False, soft_wrap=True)
+        _say_where(target, SCHEMA)
+
+
+def _show_other(app: str, dsn: str | None, folder: Path | None, logs: Path | None) -> None:
+    """Run the demo of an application that is not soleil."""
+    found = sorted(module.name for module in pkgutil.iter_modules(demos.__path__) if module.name != "tables")
+    if app not in found:
+        raise ConfigurationError(f"{app}: there is no such demo: {', '.join([SCHEMA, *found])}")
+    with opened_target(dsn, folder, schema=app, configured=False) as target:
+        import_module(f"{demos.__name__}.{app}").show(target, logs=logs)
+        _say_where(target, app)
+
+
+def _say_where(target: Target, schema: str) -> None:
+    if target.server is not None:
+        look = f"{_program()} psql --schema {schema} --folder {shlex.quote(str(target.server.folder))}"
+        answers.print(f"\nLook around: {look}", markup=False, soft_wrap=True)
 
 
 def _program() -> str:

@@ -1,0 +1,1 @@
+"""What ``sqlkit demo <app>`` shows: a module for each application but soleil, with ``show(target, **options)``."""
