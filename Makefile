@@ -24,13 +24,14 @@ demo: $(INSTALLED)  ## From nothing to answers: a server, a schema, songs, typed
 test: $(INSTALLED)  ## The tests, on a PostgreSQL that they start (PYTEST_ARGS= for more)
 	$(BIN)/python -m pytest -n $${SQLKIT_TEST_PROCESSES:-2} $(PYTEST_ARGS)
 
-lint: $(INSTALLED)  ## ruff, mypy, pyright, sqlfluff, squawk
+lint: $(INSTALLED)  ## ruff, mypy, pyright, sqlfluff, squawk, sqlkit check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/sqlfluff lint --disable-progress-bar sql migrations
 	$(BIN)/squawk --config squawk.toml $$(find migrations -name '*.sql' ! -name '*.rollback.sql')
+	$(BIN)/sqlkit check
 
 format: $(INSTALLED)  ## ruff's and sqlfluff's own mending
 	$(BIN)/ruff check --fix .
