@@ -18,7 +18,8 @@ create table data_analyses (
     constraint data_analyses_pkey primary key (analysis_id),
     constraint data_analyses_user_id_fkey foreign key (user_id) references users (user_id),
     constraint data_analyses_title_check check (title <> ''),
-    constraint data_analyses_parameters_check check (jsonb_typeof(parameters) = 'object')
+    constraint data_analyses_parameters_check check (jsonb_typeof(parameters) = 'object'),
+    constraint data_analyses_result_check check (jsonb_typeof(result) in ('object', 'array'))
 );
 
 -- Serves the foreign key too: user_id comes first.

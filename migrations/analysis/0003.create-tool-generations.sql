@@ -15,7 +15,8 @@ create table tool_generations (
     constraint tool_generations_pkey primary key (tool_id),
     constraint tool_generations_user_id_fkey foreign key (user_id) references users (user_id),
     constraint tool_generations_tool_type_check check (tool_type <> ''),
-    constraint tool_generations_prompt_check check (prompt <> '')
+    constraint tool_generations_prompt_check check (prompt <> ''),
+    constraint tool_generations_output_check check (jsonb_typeof(output) in ('object', 'array'))
 );
 
 -- Serves the foreign key too: user_id comes first.

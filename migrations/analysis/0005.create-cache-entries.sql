@@ -7,7 +7,8 @@ create unlogged table cache_entries (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint cache_entries_pkey primary key (key),
-    constraint cache_entries_key_check check (key <> '')
+    constraint cache_entries_key_check check (key <> ''),
+    constraint cache_entries_value_check check (jsonb_typeof(value) in ('object', 'array'))
 );
 
 create index cache_entries_expires_at_idx on cache_entries (expires_at);

@@ -7,9 +7,10 @@ first, with the field's name.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
@@ -81,8 +82,24 @@ Text: TypeAlias = Annotated[PlainText, Field(min_length=1)]
 Hash: TypeAlias = Annotated[str, Field(min_length=1, repr=False)]
 #: Bytes of a file that has some.
 Size: TypeAlias = Annotated[int, Field(gt=0, lt=2**63)]
-#: A value of JSON that is there.
-Present: TypeAlias = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
+
+
+def _storable(document: Any) -> Any:
+    """Refuse what jsonb cannot hold: NaN and infinity, the character NUL, half of a pair of surrogates."""
+    try:
+        text = json.dumps(document, allow_nan=False)
+        json.dumps(document, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        raise ValueError("a number or a text that JSON cannot hold") from None
+    if "\\u0000" in text.replace("\\\\", ""):
+        raise ValueError("a NUL character, which PostgreSQL does not take")
+    return document
+
+
+#: An object of JSON.
+Object: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
+#: An object or a list of JSON.
+Document: TypeAlias = Annotated[dict[str, JsonValue] | list[JsonValue], AfterValidator(_storable)]
 #: How long a cache entry lives.
 Lifetime: TypeAlias = Annotated[float, Field(gt=0, le=10 * 366 * 86_400)]
 
@@ -144,7 +161,7 @@ class Analysis(BaseModel):
     title: str
     status: WorkStatus
     parameters: dict[str, JsonValue]
-    result: JsonValue
+    result: dict[str, JsonValue] | list[JsonValue] | None
     created_at: datetime
     updated_at: datetime
 
@@ -155,8 +172,8 @@ class NewAnalysis(Input):
     user_id: UUID
     title: Text
     status: WorkStatus = WorkStatus.PENDING
-    parameters: dict[str, JsonValue] = {}
-    result: JsonValue = None
+    parameters: Object = {}
+    result: Document | None = None
 
 
 class AnalysisChanges(Changes):
@@ -164,8 +181,8 @@ class AnalysisChanges(Changes):
 
     title: Text = UNCHANGED
     status: WorkStatus = UNCHANGED
-    parameters: dict[str, JsonValue] = UNCHANGED
-    result: JsonValue = UNCHANGED
+    parameters: Object = UNCHANGED
+    result: Document | None = UNCHANGED
 
 
 class AfterAnalysis(BaseModel):
@@ -225,7 +242,7 @@ class Tool(BaseModel):
     tool_type: str
     status: WorkStatus
     prompt: str
-    output: JsonValue
+    output: dict[str, JsonValue] | list[JsonValue] | None
     created_at: datetime
     updated_at: datetime
 
@@ -237,7 +254,7 @@ class NewTool(Input):
     tool_type: Text
     status: WorkStatus = WorkStatus.PENDING
     prompt: Text
-    output: JsonValue = None
+    output: Document | None = None
 
 
 class ToolChanges(Changes):
@@ -246,7 +263,7 @@ class ToolChanges(Changes):
     tool_type: Text = UNCHANGED
     status: WorkStatus = UNCHANGED
     prompt: Text = UNCHANGED
-    output: JsonValue = UNCHANGED
+    output: Document | None = UNCHANGED
 
 
 class AfterTool(BaseModel):
@@ -274,7 +291,7 @@ class LogFacts(Input):
     service: Text
     level: LogLevel = LogLevel.INFO
     message: PlainText
-    details: dict[str, JsonValue] = {}
+    details: Object = {}
 
 
 class NewLog(LogFacts):
@@ -295,7 +312,7 @@ class LogChanges(Changes):
     service: Text = UNCHANGED
     level: LogLevel = UNCHANGED
     message: PlainText = UNCHANGED
-    details: dict[str, JsonValue] = UNCHANGED
+    details: Object = UNCHANGED
 
 
 class AfterLog(BaseModel):
@@ -324,7 +341,7 @@ class CacheEntry(BaseModel):
     """A value that can be had again."""
 
     key: str
-    value: Present
+    value: dict[str, JsonValue] | list[JsonValue]
     expires_at: datetime
     created_at: datetime
     updated_at: datetime
@@ -334,14 +351,14 @@ class NewEntry(Input):
     """A value to keep for some seconds."""
 
     key: Text
-    value: Present
+    value: Document
     seconds: Lifetime
 
 
 class EntryChanges(Changes):
     """What to change of an entry; ``seconds`` begin anew."""
 
-    value: Present = UNCHANGED
+    value: Document = UNCHANGED
     seconds: Lifetime = UNCHANGED
 
 
