@@ -42,6 +42,7 @@ D = Decimal
         ("news", "news"),
         ("status", "status"),
         ("class", "class"),
+        ("data_analyses", "data_analysis"),
         ("staff", "staff"),
         ("sheep", "sheep"),
     ],
@@ -155,6 +156,12 @@ def test_a_long_sentence_is_cut_at_a_semicolon() -> None:
     """What does not fit into one line goes on behind a full stop."""
     lines = docstring("Get the songs; the likest first, of all that there are.", "", "", 40, "Fallback.")
     assert lines == ['"""Get the songs.', "", "The likest first, of all that there are.", '"""']
+
+
+def test_a_long_sentence_is_cut_at_a_comma_else() -> None:
+    """Without a semicolon a comma does, and the fragment stands behind."""
+    lines = docstring("Get the songs, without what they are made of.", "", "", 30, "Fallback.")
+    assert lines == ['"""Get the songs.', "", "Without what they are made of.", '"""']
 
 
 # Conditions and what they demand
@@ -278,6 +285,7 @@ def test_patterns_mean_the_same(pattern: str, good: list[str], bad: list[str]) -
         ("insert into songs (a, b) values (lower($1), $2 || 'x')", {}),
         ("insert into songs (at) values (coalesce($1, now()))", {1: Target("songs", "at", "insert", True)}),
         ("insert into t (a, b) select 1, $1::int from u", {1: Target("t", "b", "insert")}),
+        ("insert into t (a) select $1 as x from u", {1: Target("t", "a", "insert")}),
         ("insert into t (a) values ($1), ($2)", {1: Target("t", "a", "insert"), 2: Target("t", "a", "insert")}),
         ("update songs set title = $1, tempo = $2 + 1 where id = $3", {1: Target("songs", "title", "update")}),
         ('update only songs set "Title" = $1', {1: Target("songs", "Title", "update")}),

@@ -6,6 +6,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlkit.generating.naming import camel, identifier, singular
 from sqlkit.generating.plan import named, quoted
@@ -15,6 +16,9 @@ __all__ = ["layout_for"]
 
 #: ruff's and black's own, where the project says nothing.
 WIDTH = 88
+
+#: How ruff's rule on parameters with the name of a builtin is selected.
+SHADOWING = frozenset({"A", "A0", "A00", "A002"})
 
 
 def layout_for(
@@ -58,22 +62,31 @@ class _Style:
 
 
 def _style(folder: Path) -> _Style:
-    """Read the nearest ``pyproject.toml``: the width that ruff or black has there, and whether ruff's A002 is on."""
+    """Read the nearest ``ruff.toml`` or ``pyproject.toml``: how wide lines are there, and whether ruff's A002 is on."""
     for parent in (folder, *folder.parents):
-        path = parent / "pyproject.toml"
-        if path.is_file():
-            try:
-                tools = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {})
-            except (OSError, ValueError):
-                return _Style(parent)
-            ruff = tools.get("ruff", {})
-            width = ruff.get("line-length") or tools.get("black", {}).get("line-length")
-            lint = ruff.get("lint", {})
-            selected = {*lint.get("select", ()), *lint.get("extend-select", ())}
-            ignored = {*lint.get("ignore", ()), *lint.get("extend-ignore", ())}
-            watches = bool(selected & {"A", "A0", "A00", "A002", "ALL"}) and not ignored & {"A", "A0", "A00", "A002"}
-            return _Style(parent, width if isinstance(width, int) else WIDTH, watches)
+        for name in (".ruff.toml", "ruff.toml", "pyproject.toml"):
+            if (parent / name).is_file():
+                return _style_of(parent, _read(parent / name), own=name != "pyproject.toml")
     return _Style(folder)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # ruff will say what is wrong with it
+        return {}
+
+
+def _style_of(root: Path, content: dict[str, Any], *, own: bool) -> _Style:
+    """Return what a file says; ``own`` says that it is ruff's own."""
+    tools = {"ruff": content} if own else content.get("tool", {})
+    ruff = tools.get("ruff", {})
+    width = ruff.get("line-length") or tools.get("black", {}).get("line-length")
+    lint = {**ruff, **ruff.get("lint", {})}
+    selected = {*lint.get("select", ()), *lint.get("extend-select", ())}
+    ignored = {*lint.get("ignore", ()), *lint.get("extend-ignore", ())}
+    watches = bool(selected & {*SHADOWING, "ALL"}) and not ignored & SHADOWING
+    return _Style(root, width if isinstance(width, int) else WIDTH, watches)
 
 
 def _packages(root: Path) -> list[str]:

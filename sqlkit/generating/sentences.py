@@ -102,9 +102,12 @@ def docstring(first: str, rest: str, indent: str, width: int, fallback: str) -> 
 
 
 def _shortened(first: str, room: int) -> tuple[str, str]:
-    """Cut a sentence at its last semicolon or colon that leaves it short enough."""
-    places = [found.start() for found in re.finditer(r"[;:] ", first) if found.start() < room]
-    if not places:
+    """Cut a sentence at its last semicolon or colon that leaves it short enough, else at such a comma."""
+    for signs in ("[;:] ", ", (?!or |and )"):
+        places = [found.start() for found in re.finditer(signs, first) if found.start() < room - 1]
+        if places:
+            break
+    else:
         return "", ""
     behind = first[places[-1] + 2 :]
     return f"{first[: places[-1]]}.", behind[:1].upper() + behind[1:]

@@ -152,6 +152,8 @@ class _Reader:
 
 def _parameter(value: Sequence[_Word]) -> tuple[int, bool]:
     """Return the number of a value that is a parameter and nothing else, and whether a NULL is replaced; 0 if none."""
+    if len(value) > 2 and value[-2].lower == "as":  # in a select list
+        value = value[:-2]
     if value and value[0].lower == "coalesce" and len(value) > 3 and value[3].text in (",", "::"):
         number, _ = _parameter(value[2:3])
         return number, True
