@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from sqlkit.checking.description import Description, Refused, Undescribed
@@ -174,6 +174,8 @@ class _Describer:
         """Wait until the server has done what it was sent."""
         while self._sent:
             self._fetch(self._sent[0])
+        if self._conn.pgconn.transaction_status == TransactionStatus.INERROR:
+            self._conn.execute("rollback to savepoint sqlkit")
 
     def _begin(self) -> bool:
         """Open the transaction in which functions are made; False where none can be."""

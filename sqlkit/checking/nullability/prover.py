@@ -286,20 +286,25 @@ class Prover:
         if not cte.flag("cterecursive"):
             found = self.values(query, owner)
         else:
-            # By induction: what no arm makes NULL when the rows before have none stays so.
-            assumed = set(range(1, len(_live(query["targetList"])) + 1))
+            found = self._by_induction(query, owner)
+        self._ctes[key] = found
+        return found
+
+    def _by_induction(self, query: Node, owner: Scope) -> list[Verdict]:
+        """Judge a recursive query: what no arm makes NULL when the rows before have none stays so."""
+        assumed = set(range(1, len(_live(query["targetList"])) + 1))
+        try:
             while True:
                 self._assumed[id(query)] = assumed
                 self._subqueries.clear()
                 found = self.values(query, owner)
                 left = {number for number in assumed if found[number - 1].certain}
                 if left == assumed:
-                    break
+                    return found
                 assumed = left
+        finally:
             del self._assumed[id(query)]
             self._subqueries.clear()
-        self._ctes[key] = found
-        return found
 
     # What RETURNING gives back.
 
