@@ -281,7 +281,7 @@ def said(
 ) -> list[str]:
     """Return what is said of a query."""
     query = loaded(inspect.cleandoc(sql), returns, parameters, defaults or {})
-    found = verify(query, list(describe(db, [query.statement])))
+    found = verify([query], {query.statement: list(describe(db, [query.statement]))})
     return sorted(
         " ".join(
             [finding.code, finding.message]
@@ -748,6 +748,17 @@ def test_none_that_a_default_or_a_missing_row_needs(db: psycopg.Connection[Any])
     assert said(db, sql, list[Song], {"artist": None}, artist=str | None) == []
 
 
+def test_none_that_another_query_gives(db: psycopg.Connection[Any]) -> None:
+    """No hint is given for a field of a model that takes None for another query."""
+    queries = [
+        loaded("select song_id, title, title as artist from songs", list[Song], {}, {}),
+        loaded("select song_id, title, artist from songs", list[Song], {}, {}),
+    ]
+    described = {query.statement: list(describe(db, [query.statement])) for query in queries}
+    assert list(verify(queries, described)) == []
+    assert [finding.code for finding in verify(queries[:1], described)] == ["SK008"]
+
+
 LEFT = "from songs left join users on songs.owner_id = users.user_id"
 INNER = "from songs inner join users on songs.owner_id = users.user_id"
 OWNER = 'users.user_id as "owner.user_id", users.name as "owner.name"'
@@ -977,13 +988,15 @@ def test_what_is_not_proved(db: psycopg.Connection[Any]) -> None:
     (description,) = describe(db, [query.statement])
     assert isinstance(description.outcome, Described)
     outcome = replace(description.outcome, unproved="no TEMP right")
-    codes = [finding.code for finding in verify(query, [replace(description, outcome=outcome)])]
+    codes = [finding.code for finding in verify([query], {query.statement: [replace(description, outcome=outcome)]})]
     assert sorted(codes) == ["SK004", "SK004", "SK005"]
     query = loaded("select total, mail from users", tuple[float, str], {}, {})
     (description,) = describe(db, [query.statement])
     assert isinstance(description.outcome, Described)
     outcome = replace(description.outcome, unproved="no TEMP right")
-    assert [finding.code for finding in verify(query, [replace(description, outcome=outcome)])] == ["SK021"]
+    assert [
+        finding.code for finding in verify([query], {query.statement: [replace(description, outcome=outcome)]})
+    ] == ["SK021"]
 
 
 def test_what_was_refused(db: psycopg.Connection[Any]) -> None:

@@ -30,6 +30,9 @@ class Columns:
         self.arguments = arguments
         self.sql = sql
         self.python = python
+        #: Fields that a NULL fills, and those that the findings of code SK008 are about.
+        self.filled_by_null: set[tuple[Any, str]] = set()
+        self.never_null: dict[Finding, tuple[Any, str]] = {}
         self._matches: dict[tuple[str, ...], Match] = {}
 
     def findings(self, description: Description, described: Described, row: RowType) -> Iterator[Finding]:
@@ -80,13 +83,14 @@ class _Variant:
     def _null(self, filled: Filled) -> Iterator[Finding]:
         column = self.described.columns[filled.column]
         if self._is_nullable(filled, column):
+            self.of.filled_by_null.add((filled.owner, filled.name))
             if not filled.expected.takes_none:
                 told = f"column {column.name!r} can be NULL, and {self._subject(filled)} takes no None"
                 advice = f"make it {filled.expected} | None"
                 yield self._of(filled, "SK007", f"{told}: {advice}", column.reason)
         elif self._is_needless(filled):
             told = f"column {column.name!r} is never NULL, and {self._subject(filled)} takes None"
-            yield self._of(filled, "SK008", f"{told}: take None off", column.reason)
+            yield self._hint(filled.owner, filled.name, f"{told}: take None off", filled.column)
 
     def _is_nullable(self, filled: Filled, column: DescribedColumn) -> bool:
         """Tell whether NULL can come: in an optional group only while the group's row is there, else it is None."""
@@ -149,13 +153,24 @@ class _Variant:
             elif group.optional and not all(column.nullable for column in columns):
                 proved = next(column for column in columns if not column.nullable)
                 told = f"column {proved.name!r} is never NULL, and the field {group.name!r} of {owner} takes None"
-                yield self._finding("SK008", f"{told}: take None off", first, place, proved.reason)
+                yield self._hint(
+                    group.owner, group.name, f"{told}: take None off", group.columns[columns.index(proved)]
+                )
+            elif group.optional:
+                self.of.filled_by_null.add((group.owner, group.name))
 
     # Findings.
 
     def _of(self, filled: Filled, code: str, message: str, reason: str | None = None) -> Finding:
         place = self._owned(filled.owner, filled.name)
         return self._finding(code, message, filled.column, place, reason)
+
+    def _hint(self, owner: Any, name: str, message: str, column: int) -> Finding:
+        reason = self.described.columns[column].reason
+        finding = self._finding("SK008", message, column, self._owned(owner, name), reason)
+        if owner is not None:
+            self.of.never_null[finding] = owner, name
+        return finding
 
     def _owned(self, owner: Any, name: str) -> Place | None:
         """Return the place of a field, else of its class; None for what is no field."""

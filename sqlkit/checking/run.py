@@ -148,6 +148,8 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
             reasons.append(str(reason))
         except psycopg.Error as error:
             reasons.append(f"the database did not answer: {said_by(error)}")
+    if not (facts.statements or findings or reasons):
+        reasons.append("there is nothing to check: the modules hold nothing that sqlkit.load returned")
     findings = [_completed(finding, facts) for finding in [*findings, *_findings(facts)]]
     shown = [finding for finding in without_allowed(findings, facts.statements) if options.shows(finding, project)]
     troubles = tuple(Trouble(reason, project.name) for reason in reasons)
@@ -168,9 +170,7 @@ def _findings(facts: ProjectFacts) -> Iterator[Finding]:
     yield from lint(facts)
     for statement in facts.statements:
         yield from _refusals(facts.descriptions.get(statement, ()))
-    for query in facts.queries:
-        if descriptions := facts.descriptions.get(query.statement):
-            yield from verify(query, descriptions)
+    yield from verify(facts.queries, facts.descriptions)
 
 
 def _completed(finding: Finding, facts: ProjectFacts) -> Finding:

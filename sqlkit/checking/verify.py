@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -26,29 +26,28 @@ SINGLE = (Cardinality.ONE, Cardinality.OPTIONAL)
 
 
 def verify(
-    query: LoadedQuery,
-    descriptions: Sequence[Description],
-    sql: SqlPlaces | None = None,
-    python: PythonPlaces | None = None,
+    queries: Iterable[LoadedQuery], descriptions: Mapping[Statement, Sequence[Description]]
 ) -> Iterator[Finding]:
-    """Yield what of a query's contract does not hold (SK002 to SK009, SK017, SK021).
+    """Yield what of the contracts of queries does not hold (SK002 to SK009, SK017, SK021).
 
-    ``descriptions`` are those of all variants of its statement; what PostgreSQL refused or could not be asked is passed
-    over. A finding that is about some variants only says which.
+    ``descriptions`` are those of all variants of their statements; what PostgreSQL refused or could not be asked is
+    passed over. A finding that is about some variants only says which. A field that takes None for one query is no
+    hint for another that shares its model.
     """
-    checked = _Query(query, sql or SqlPlaces(), python or PythonPlaces())
-    found: dict[tuple[object, ...], tuple[Finding, list[Description]]] = {}
-    described = [each for each in descriptions if isinstance(each.outcome, Described)]
-    for description in described:
-        for finding in checked.findings(description):
-            key = (finding.code, finding.message, finding.reason, finding.python)
-            variants = found.setdefault(key, (finding, []))[1]
-            if description not in variants:
-                variants.append(description)
-    for finding, variants in found.values():
-        if finding.severity is Severity.HINT and len(variants) < len(described):
-            continue  # a None that one variant never gives may be another's
-        yield replace(finding, variant=_words(variants, described))
+    sql, python = SqlPlaces(), PythonPlaces()
+    hints: list[tuple[Finding, _Query]] = []
+    filled: set[tuple[object, str]] = set()
+    for query in queries:
+        checked = _Query(query, sql, python)
+        for finding in checked.verify(descriptions.get(query.statement, ())):
+            if finding.severity is Severity.HINT:
+                hints.append((finding, checked))
+            else:
+                yield finding
+        filled |= checked.columns.filled_by_null
+    for finding, checked in hints:
+        if checked.columns.never_null.get(finding) not in filled:
+            yield finding
 
 
 class _Query:
@@ -60,7 +59,24 @@ class _Query:
         self.arguments = Arguments(query, sql, python)
         self.columns = Columns(query, self.arguments, sql, python)
 
+    def verify(self, descriptions: Sequence[Description]) -> Iterator[Finding]:
+        """Yield what does not hold, each once, with the variants that it is about."""
+        found: dict[tuple[object, ...], tuple[Finding, list[Description]]] = {}
+        described = [each for each in descriptions if isinstance(each.outcome, Described)]
+        for description in described:
+            for finding in self.findings(description):
+                key = finding.code, finding.message, finding.reason, finding.python
+                variants = found.setdefault(key, (finding, []))[1]
+                if description not in variants[-1:]:
+                    variants.append(description)
+        for finding, variants in found.values():
+            if finding.severity is not Severity.HINT:
+                yield replace(finding, variant=_words(variants, described))
+            elif len(variants) == len(described):  # a None that one variant never gives may be another's
+                yield finding
+
     def findings(self, description: Description) -> Iterator[Finding]:
+        """Yield what does not hold for one variant."""
         described = description.outcome
         assert isinstance(described, Described)  # noqa: S101 - others are sorted out before
         yield from self.arguments.findings(described)
