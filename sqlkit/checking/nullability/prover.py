@@ -282,13 +282,9 @@ class Prover:
         key = (id(query), id(owner))
         if key in self._ctes:
             return self._ctes[key]
-        found: list[Verdict] = []
-        if not cte.flag("cterecursive"):
-            found = self.values(query, owner)
-        else:
-            found = self._by_induction(query, owner)
-        self._ctes[key] = found
-        return found
+        judge = self._by_induction if cte.flag("cterecursive") else self.values
+        self._ctes[key] = judge(query, owner)
+        return self._ctes[key]
 
     def _by_induction(self, query: Node, owner: Scope) -> list[Verdict]:
         """Judge a recursive query: what no arm makes NULL when the rows before have none stays so."""
