@@ -24,14 +24,16 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from inspect import unwrap
 from typing import Any
 
 import psycopg
 from psycopg import errors
 
 from sqlkit.database import AsyncDatabase, Database, Health, Isolation, PoolStatus
-from sqlkit.errors import ConfigurationError, NoRow, PoolExhausted
+from sqlkit.errors import ConfigurationError, NoRow, PoolExhausted, SqlkitError
 from sqlkit.pages import PageTokenError
+from sqlkit.places import Place
 from sqlkit.settings import Settings
 
 try:
@@ -133,11 +135,20 @@ def database_of(name: str = "db") -> Any:
     return Depends(database)
 
 
+def _held_by_route(block: Any, request: Request) -> Any:
+    """Let a connection be held by the route's function: its caller is the framework, of which nobody wants to know."""
+    code = getattr(unwrap(request.scope.get("endpoint", block)), "__code__", None)
+    if code is not None:
+        block.place = Place(code, code.co_firstlineno, None)
+    return block
+
+
 def connection_of(name: str = "db") -> Any:
     """Depend on a connection of a Database; it commits when the route has returned, before the response is sent."""
 
     def connection(request: Request) -> Iterator[psycopg.Connection[Any]]:
-        with _found(request, name, Database).connection() as conn:
+        block = _found(request, name, Database).connection()
+        with _held_by_route(block, request) as conn:
             yield conn
 
     return Depends(connection, scope="function")
@@ -147,7 +158,8 @@ def transaction_of(name: str = "db", isolation: Isolation | None = None, read_on
     """Depend on a connection in a transaction with these options; otherwise as ``connection_of``."""
 
     def transaction(request: Request) -> Iterator[psycopg.Connection[Any]]:
-        with _found(request, name, Database).transaction(isolation, read_only) as conn:
+        block = _found(request, name, Database).transaction(isolation, read_only)
+        with _held_by_route(block, request) as conn:
             yield conn
 
     return Depends(transaction, scope="function")
@@ -157,7 +169,8 @@ def async_connection_of(name: str = "db") -> Any:
     """Depend on a connection of an AsyncDatabase; it commits when the route has returned, before the response."""
 
     async def connection(request: Request) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        async with _found(request, name, AsyncDatabase).connection() as conn:
+        block = _found(request, name, AsyncDatabase).connection()
+        async with _held_by_route(block, request) as conn:
             yield conn
 
     return Depends(connection, scope="function")
@@ -167,7 +180,8 @@ def async_transaction_of(name: str = "db", isolation: Isolation | None = None, r
     """Depend on an asynchronous connection in a transaction with these options."""
 
     async def transaction(request: Request) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        async with _found(request, name, AsyncDatabase).transaction(isolation, read_only) as conn:
+        block = _found(request, name, AsyncDatabase).transaction(isolation, read_only)
+        async with _held_by_route(block, request) as conn:
             yield conn
 
     return Depends(transaction, scope="function")
@@ -224,6 +238,7 @@ def _responder(answer: Answer) -> Callable[[Request, Exception], Any]:
             raise error  # a partition is missing, which is no fault of the request's
         # Of the error its class and its place only: the text of a constraint's quotes the row.
         place = next(iter(getattr(error, "__notes__", ())), "")
+        place = str(error) if isinstance(error, SqlkitError) else place
         level = logging.WARNING if answer.status >= 500 else logging.INFO
         log.log(level, "%s %s: %d: %s %s", request.method, request.url.path, answer.status, type(error).__name__, place)
         headers = {"Retry-After": RETRY_AFTER} if answer.again else None

@@ -305,8 +305,10 @@ def test_other_errors(client: httpx.Client, statement: str, status: int, again: 
     assert client.get("/health").status_code == 200
 
 
-def test_a_busy_pool_says_when_to_come_again(colour: str, dsn: str, tables: psycopg.Connection[Any]) -> None:
-    """While all connections are taken, the answer is 503 with Retry-After, within the pool's time."""
+def test_a_busy_pool_says_when_to_come_again(
+    colour: str, dsn: str, tables: psycopg.Connection[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """While all connections are taken, the answer is 503 with Retry-After; the log says which route has them."""
     with (
         served(application(colour, dsn, pool_max_size=1, pool_timeout=0.2)) as client,
         ThreadPoolExecutor(1) as pool,
@@ -314,6 +316,9 @@ def test_a_busy_pool_says_when_to_come_again(colour: str, dsn: str, tables: psyc
         slow = pool.submit(client.get, "/slow?seconds=1")
         while not client.get("/status").json()["checked_out"]:
             time.sleep(0.01)
+        client.get("/reading")
+        assert re.search(r"in add_\w+.<locals>.reading: no connection within 0.2 s", caplog.text)
+        assert re.search(r"held by tests/test_fastapi.py:\d+ in add_\w+.<locals>.slow ", caplog.text)
         busy = client.get("/songs/1")
         assert (busy.status_code, busy.headers["retry-after"]) == (503, "1")
         assert busy.json() == {"detail": "the database is busy"}

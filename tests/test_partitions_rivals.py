@@ -306,3 +306,34 @@ def test_a_task_that_is_cancelled(dsn: str, db: Connection, other: Connection) -
             assert len((await ensure_partitions(database, MONTHS, now=NOW)).made) == 3
 
     asyncio.run(main())
+
+
+def test_somebodys_own_detach(db: Connection, other: Connection) -> None:
+    """A partition that somebody else is detaching is left alone, but where it is in the way; it is never dropped."""
+    make_partitions(db, MONTHS, OLD)
+    other.execute("select count(*) from logs")
+    db.execute("set lock_timeout = '100ms'")
+    with pytest.raises(errors.LockNotAvailable):
+        db.execute("alter table logs detach partition logs_2005_12 concurrently")
+    other.rollback()
+    assert drop_partitions(db, MONTHS, before=utc(2000)) == PartitionReport("logs")
+    assert pending(db) == ["logs_2005_12"]
+    report = drop_partitions(db, MONTHS, before=utc(2005, 11))
+    assert [one.name for one in report.detached] == ["logs_2005_12", "logs_2005_10"]
+    assert [one.name for one in report.dropped] == ["logs_2005_10"]
+    assert db.execute("select to_regclass('logs_2005_12') is not null").fetchone() == (True,)
+
+
+def test_what_does_not_get_better(db: Connection) -> None:
+    """An error that comes again and again is raised after a few tries, not after half a minute."""
+    db.execute(
+        """
+        create function refuse() returns event_trigger language plpgsql as
+        $$ begin raise exception using errcode = '42P07'; end $$;
+        create event trigger refusing on ddl_command_end when tag in ('CREATE TABLE') execute function refuse();
+        """
+    )
+    begun = time.monotonic()
+    with pytest.raises(errors.DuplicateTable):
+        make_partitions(db, MONTHS, OLD)
+    assert time.monotonic() - begun < 10

@@ -18,7 +18,7 @@ from sqlkit.errors import ConfigurationError
 from sqlkit.operations.intervals import Partition, interval_of
 from sqlkit.operations.partition_queries import Clocks, FoundTable, Standing
 from sqlkit.operations.reports import Partitioned, PartitionReport
-from sqlkit.operations.scenes import PLAIN, RIVALRY, Pace, Scene, framed, set_for_session
+from sqlkit.operations.scenes import PLAIN, WAITING, Pace, Scene, framed, set_for_session
 from sqlkit.operations.steps import Ask, Run, Steps
 
 __all__ = ["clocks", "dropped", "made", "standing"]
@@ -225,7 +225,7 @@ def _dropped_all(found: FoundTable, table: Partitioned, before: datetime, pace: 
         try:
             yield Run(_statement(found, table, row, before))
         except psycopg.Error as error:
-            if pace.is_over and isinstance(error, RIVALRY):
+            if pace.is_over and isinstance(error, WAITING):
                 return report + PartitionReport(table.table, busy=_due(rows, before))
             yield from pace.after(f"{table.table}: {row.name}", error)
             continue
@@ -243,9 +243,10 @@ def _due(rows: Sequence[Standing], before: datetime) -> tuple[Partition, ...]:
 
 def _next_action(rows: Sequence[Standing], before: datetime) -> Standing | None:
     """Return the partition with which there is something to do, the nearest to its end first."""
-    pending = [row for row in rows if row.state == "pending"]  # no other can be detached before
     detached = [row for row in rows if row.state == "detached"]
     due = [row for row in rows if _is_due(row, before)]
+    # Somebody's own detach is left alone, but where it is in the way: no other can be detached before.
+    pending = [row for row in rows if row.state == "pending" and (row.is_marked or due)]
     spared = [row for row in rows if row.state == "attached" and row.is_marked and not _is_due(row, before)]
     return next(iter([*pending, *detached, *spared, *due]), None)
 

@@ -21,7 +21,7 @@ from sqlkit.errors import ArgumentError
 from sqlkit.execution.calls import Local
 from sqlkit.operations.steps import Run, Sleep, Steps
 
-__all__ = ["PLAIN", "RIVALRY", "Pace", "Scene", "async_savepoint", "framed", "savepoint", "set_for_session"]
+__all__ = ["PLAIN", "WAITING", "Pace", "Scene", "async_savepoint", "framed", "savepoint", "set_for_session"]
 
 T = TypeVar("T")
 
@@ -29,16 +29,14 @@ LOCK_MILLISECONDS = 200  # how long writers may have to queue behind one try
 FIRST_PAUSE = 0.02
 LONGEST_PAUSE = 1.0
 
-#: What a try may meet because others do the same: a lock, a deadlock, a name or a range that was free just now.
-RIVALRY = (
-    errors.LockNotAvailable,
-    errors.DeadlockDetected,
-    errors.DuplicateTable,
-    errors.UniqueViolation,
-    errors.InvalidObjectDefinition,  # a range that overlaps
-    errors.ObjectNotInPrerequisiteState,  # another partition is being detached
-    errors.UndefinedTable,
-)
+#: What a try may meet because others do the same: a lock, or what another is in the middle of.
+WAITING = (errors.LockNotAvailable, errors.DeadlockDetected, errors.ObjectNotInPrerequisiteState)
+
+#: Or what another has done just now. It is looked at anew, so if it comes again and again it is something else.
+OVERTAKEN = (errors.DuplicateTable, errors.UniqueViolation, errors.InvalidObjectDefinition, errors.UndefinedTable)
+
+RIVALRY = (*WAITING, *OVERTAKEN)
+SURPRISES = 5
 
 #: Bounds are read and written in UTC and ISO style, whatever the session has.
 PLAIN = {"TimeZone": "UTC", "DateStyle": "ISO, YMD", "lock_timeout": f"{LOCK_MILLISECONDS}ms"}
@@ -74,6 +72,7 @@ class Pace:
         """Begin anew, after a success."""
         self._deadline = monotonic() + self.patience
         self._pause = FIRST_PAUSE
+        self._surprises = 0
 
     @property
     def is_over(self) -> bool:
@@ -87,7 +86,8 @@ class Pace:
 
     def after(self, place: str, error: psycopg.Error) -> Steps[None]:
         """Wait after a failed try; raise its error where that was no rivalry or the time is over."""
-        if not isinstance(error, RIVALRY):
+        self._surprises += not isinstance(error, WAITING)
+        if not isinstance(error, RIVALRY) or self._surprises > SURPRISES:
             raise error
         if self.is_over:
             error.add_note(f"{place}: given up after {self.patience:g} s: others are in the way")
