@@ -91,12 +91,12 @@ def _connected(settings: Settings | str | None) -> Database:
     return Database.connect(settings.replace(pool_min_size=0, pool_max_size=2))
 
 
-def check_database_health(db: Database, *, now: datetime | None = None) -> DatabaseHealth:
+def check_database_health(db: Database, *, now: datetime | None = None, within: float = 5.0) -> DatabaseHealth:
     """Say whether the application can work: the server answers, all migrations are applied, today's lines have a place.
 
-    Never raises.
+    Never raises. The server has ``within`` seconds to answer.
     """
-    health = db.health()
+    health = db.health(within)
     reasons = list(health.reasons)
     if health.healthy:
         try:

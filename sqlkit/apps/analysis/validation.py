@@ -53,9 +53,6 @@ def _validated(model: type[BaseModel], data: Mapping[str, Any]) -> Validation:
         return {"valid": True, "data": model.model_validate(dict(data)).model_dump(), "errors": []}
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        return {"valid": False, "data": {}, "errors": [_spelt(one["loc"], one["msg"]) for one in found]}
-
-
-def _spelt(place: tuple[int | str, ...], reason: str) -> str:
-    reason = reason.removeprefix("Value error, ")
-    return f"{'.'.join(map(str, place))}: {reason[:1].lower()}{reason[1:]}"
+        reasons = {str(one["loc"][0]): one["msg"].removeprefix("Value error, ") for one in reversed(found)}
+        errors = [f"{field}: {reason[:1].lower()}{reason[1:]}" for field, reason in reversed(reasons.items())]
+        return {"valid": False, "data": {}, "errors": errors}
