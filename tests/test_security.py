@@ -85,15 +85,16 @@ def test_bcrypt_read_no_more_than_it_did() -> None:
 
 def test_a_user_that_is_not_there_takes_as_long() -> None:
     """Without a hash the answer is no, after as much work as with one."""
-    hashed = hash_password("secret")
-    check_password(None, "warm")
+    passwords = Passwords(time_cost=2, memory_kib=8192, parallelism=1)
+    hashed = passwords.hash("secret")
+    passwords.check(None, "warm")
 
     def seconds(of: str | None) -> float:
         begun = time.perf_counter()
-        assert not check_password(of, "wrong")
+        assert not passwords.check(of, "wrong")
         return time.perf_counter() - begun
 
-    with_one, without = (min(seconds(of) for _ in range(3)) for of in (hashed, None))
+    with_one, without = (min(seconds(of) for _ in range(5)) for of in (hashed, None))
     assert without > with_one / 3
 
 
@@ -218,7 +219,7 @@ def test_nothing_shows_a_secret() -> None:
     [
         ("argon2", "hash_password('x')"),
         ("argon2", "check_password(None, 'x')"),
-        ("bcrypt", f"check_password({OLD!r}, 'x')"),
+        ("bcrypt", "check_password('$2b$04$' + 53 * 'a', 'x')"),
         ("cryptography", "Cipher('x')"),
     ],
 )
