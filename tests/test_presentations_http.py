@@ -69,9 +69,9 @@ def test_a_job_from_submission_to_its_video(client: httpx.Client) -> None:
     owner, voice = settle(client)
     job = submit(client, owner, voice)
     assert job["status"] == "pending"
-    (claimed,) = asked(client.post("/work/claim", json={"worker": "w1", "limit": 5}))
+    (claimed,) = asked(client.post("/queue/claim", json={"worker": "w1", "limit": 5}))
     assert claimed["job_id"] == job["job_id"]
-    path = f"/work/{job['job_id']}"
+    path = f"/queue/{job['job_id']}"
     for status in ("synthesizing_audio", "assembling_video"):
         assert asked(client.post(f"{path}/advance", json={"status": status}))["status"] == status
     result = {"s3_video_path": "/a.mp4", "video_duration_seconds": 60, "file_size_bytes": 99}
@@ -91,9 +91,9 @@ def test_steps_that_do_not_follow(client: httpx.Client) -> None:
     """A step that does not follow is a conflict; what is not there is not found."""
     owner, voice = settle(client)
     job = submit(client, owner, voice)["job_id"]
-    asked(client.post(f"/work/{job}/advance", json={"status": "assembling_video"}), 409)
-    asked(client.post(f"/work/{job}/complete", json={"s3_video_path": "/a"}), 409)
-    asked(client.post(f"/work/{job}/fail", json={"error_message": "no"}), 409)
+    asked(client.post(f"/queue/{job}/advance", json={"status": "assembling_video"}), 409)
+    asked(client.post(f"/queue/{job}/complete", json={"s3_video_path": "/a"}), 409)
+    asked(client.post(f"/queue/{job}/fail", json={"error_message": "no"}), 409)
     asked(client.post(f"/users/{owner}/jobs/{job}/retry"), 409)
     assert asked(client.post(f"/users/{owner}/jobs/{job}/cancel"))["status"] == "cancelled"
     asked(client.post(f"/users/{owner}/jobs/{job}/cancel"), 409)
@@ -134,9 +134,9 @@ def test_nobody_reaches_anothers_rows(client: httpx.Client) -> None:
         ("/users/1/jobs", {"voice_clone_id": 99, "s3_pptx_path": "/p"}, 409),
         ("/users/1/jobs", {"voice_clone_id": 2**63, "s3_pptx_path": "/p"}, 422),
         ("/users/1/jobs", {"voice_clone_id": 1, "s3_pptx_path": "/p", "slides_count": 0}, 422),
-        ("/work/claim", {"worker": "w", "limit": 0}, 422),
-        ("/work/1/advance", {"status": "completed"}, 422),
-        ("/work/1/complete", {"s3_video_path": "/v", "video_duration_seconds": -1}, 422),
+        ("/queue/claim", {"worker": "w", "limit": 0}, 422),
+        ("/queue/1/advance", {"status": "completed"}, 422),
+        ("/queue/1/complete", {"s3_video_path": "/v", "video_duration_seconds": -1}, 422),
         ("/login", {"email": "Ada@example.org", "password": "wrong"}, 401),
     ],
 )
@@ -208,7 +208,7 @@ def test_many_at_once(client: httpx.Client) -> None:
         return [submit(client, owner, voice, number)["job_id"] for _ in range(5)]
 
     def claim_some(number: int) -> list[int]:
-        claims = [client.post("/work/claim", json={"worker": f"w{number}", "limit": 3}) for _ in range(5)]
+        claims = [client.post("/queue/claim", json={"worker": f"w{number}", "limit": 3}) for _ in range(5)]
         return [job["job_id"] for claim in claims for job in asked(claim)]
 
     with ThreadPoolExecutor(32) as pool:
@@ -238,7 +238,7 @@ ANSWERS: dict[tuple[str, str], type[BaseModel]] = {
     ("post", "/users/{owner_id}/jobs"): models.Job,
     ("get", "/users/{owner_id}/jobs"): Page[models.Job],
     ("get", "/users/{owner_id}/audit"): Page[models.AuditLine],
-    ("post", "/work/{job_id}/complete"): models.Job,
+    ("post", "/queue/{job_id}/complete"): models.Job,
     ("get", "/metrics"): models.Metrics,
 }
 BODIES: dict[tuple[str, str], type[BaseModel]] = {
@@ -246,7 +246,7 @@ BODIES: dict[tuple[str, str], type[BaseModel]] = {
     ("patch", "/users/{owner_id}"): models.UserChanges,
     ("post", "/users/{owner_id}/voices"): models.VoiceOfOwner,
     ("post", "/users/{owner_id}/jobs"): models.JobOfOwner,
-    ("post", "/work/{job_id}/complete"): models.JobResult,
+    ("post", "/queue/{job_id}/complete"): models.JobResult,
 }
 
 

@@ -127,7 +127,7 @@ Mine = Annotated[Presentations, Depends(one_owner)]
 
 users = APIRouter(tags=["users"])
 owned = APIRouter(prefix="/users/{owner_id}", tags=["voices and jobs of an owner"])
-work = APIRouter(prefix="/work", tags=["workers"])
+work = APIRouter(prefix="/queue", tags=["workers"])
 reports = APIRouter(tags=["reports"])
 
 
