@@ -187,6 +187,7 @@ class _Describer:
             self._conn.execute("create function pg_temp.sqlkit() returns void language sql begin atomic end")
             self._conn.execute("savepoint sqlkit")
         except psycopg.Error as error:
+            self._conn.rollback()  # there is no savepoint yet to go back to
             self.close()
             self._no_trees = f"no function can be made in pg_temp ({error.sqlstate}: {_first_line(error)})"
             return False
