@@ -279,6 +279,35 @@ def test_plans(run: Run, project: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["check", "describe"])
+def test_help(run: Run, command: str) -> None:
+    """Each command explains itself and names its options for the database."""
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    for option in ("--dsn", "--schema", "--migrations", "--config", "--project"):
+        assert option in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("sqlkit check --select SK02", ["SK020", "SK021"]),
+        ("sqlkit check --ignore SK012,SK019", ["SK012,SK019"]),
+        ("sqlkit check --project s", ["shop"]),
+        ("sqlkit describe --project s", ["shop"]),
+        ("sqlkit check --format g", ["github"]),
+    ],
+)
+def test_completion(project: str, words: str, offered: list[str]) -> None:
+    """The shell offers codes, projects and formats."""
+    Path("pyproject.toml").write_text('[[tool.sqlkit.project]]\nname = "shop"\n', encoding="utf-8")
+    variables = {"_SQLKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    result = subprocess.run(
+        [sys.executable, "-c", MAIN], env=os.environ | variables, capture_output=True, text=True, timeout=60
+    )
+    assert result.stdout.split() == offered
+
+
+@pytest.mark.parametrize("command", ["check", "describe"])
 def test_missing_extra_is_named(command: str) -> None:
     """Without rich the command says which extra brings it."""
     program = f"import sys; sys.modules['rich'] = None; {MAIN}"

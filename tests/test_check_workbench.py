@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from sqlkit.checking.project import Project
 from sqlkit.checking.run import check
 from sqlkit.checking.workbench import FOLDER_PREFIX, CannotCheck, Workbench, old_server
+from sqlkit.embedded import scratch
 from sqlkit.embedded.scratch import remove_if_left, scratch_folder
 from sqlkit.migrate import migrate
 from sqlkit.testing import TestServer
@@ -217,3 +219,35 @@ def test_left_folders_are_removed() -> None:
     os.utime(folder, (1, 1))
     remove_if_left(folder)
     assert not folder.exists()
+
+
+def test_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no memory for a file system, the folder is where temporary files are."""
+    monkeypatch.setattr(scratch, "MEMORY", tmp_path / "nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert scratch_folder(FOLDER_PREFIX).parent == tmp_path
+
+
+def test_server_that_goes_away(dsn: str, tmp_path: Path) -> None:
+    """A connection that is lost in the middle is said; what needs none is still found."""
+    sql = tmp_path / "a.sql"
+    sql.write_text("-- name: purge\ndelete from songs;\n", encoding="utf-8")
+
+    def cut(said: str) -> None:
+        if said.startswith("describing"):
+            others = "datname = current_database() and pid <> pg_backend_pid()"
+            with psycopg.connect(dsn) as conn:
+                conn.execute(f"select pg_terminate_backend(pid) from pg_stat_activity where {others}".encode())
+
+    report = check(Project(tmp_path, sql=(sql,)), dsn, progress=cut)
+    (trouble,) = report.troubles
+    assert trouble.reason.startswith("the database did not answer: ")
+    assert [finding.code for finding in report.findings] == ["SK012"]
+
+
+def test_nothing_to_check(dsn: str, tmp_path: Path) -> None:
+    """Modules that load nothing are most likely the wrong ones."""
+    report = check(Project(tmp_path, modules=("json",)), dsn)
+    assert [str(trouble) for trouble in report.troubles] == [
+        "there is nothing to check: the modules hold nothing that sqlkit.load returned"
+    ]

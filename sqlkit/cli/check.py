@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from rich.console import Console
@@ -16,12 +16,12 @@ from rich.text import Text
 
 from sqlkit.checking.findings import CODES
 from sqlkit.checking.project import Project, known_codes, read_projects
-from sqlkit.checking.report.machines import github_report, json_report
-from sqlkit.checking.report.people import report_lines
-from sqlkit.checking.run import Report, check
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
+
+if TYPE_CHECKING:  # slow to import, and wanted by one command
+    from sqlkit.checking.run import Report
 
 __all__ = [
     "ConfigOption",
@@ -117,6 +117,8 @@ def check_command(
     migrated and thrown away. Ends with 0 when all is well, 1 for errors and warnings, 2 when something could not be
     checked.
     """
+    from sqlkit.checking.run import check
+
     projects = _projects(modules or [], config, name)
     given = {"schema": schema, "migrations": absolute_paths(migrations), "sql": absolute_paths(sql)}
     projects = [project.replaced(**given) for project in projects]
@@ -201,6 +203,9 @@ def told(people: bool) -> Iterator[Callable[[str], None]]:
 
 
 def _print(report: Report, form: Format, *, strict: bool) -> None:
+    from sqlkit.checking.report.machines import github_report, json_report
+    from sqlkit.checking.report.people import report_lines
+
     if form is Format.TEXT:
         for line in report_lines(report):
             answers.print(Text.assemble(*line), soft_wrap=True)

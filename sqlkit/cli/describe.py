@@ -6,20 +6,20 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from sqlkit.checking.describing import describe
 from sqlkit.checking.project import Project, read_projects
-from sqlkit.checking.report.descriptions import StatementSummary, summarise
-from sqlkit.checking.workbench import CannotCheck, Workbench
 from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.output import answers, say
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
 from sqlkit.statements import Statement, read_statements
+
+if TYPE_CHECKING:  # slow to import, and wanted by one command
+    from sqlkit.checking.report.descriptions import StatementSummary
 
 __all__ = ["chosen_statements", "describe_command", "project_of"]
 
@@ -85,6 +85,10 @@ def project_of(file: Path, config: Path | None, name: str | None, *, alone: bool
 def _describe(
     statements: Sequence[Statement], project: Project, dsn: str | None, *, people: bool
 ) -> tuple[list[StatementSummary], tuple[str, ...]]:
+    from sqlkit.checking.describing import describe
+    from sqlkit.checking.report.descriptions import summarise
+    from sqlkit.checking.workbench import CannotCheck, Workbench
+
     with told(people) as progress, Workbench(dsn, progress=progress) as workbench:
         try:
             with workbench.bench(project) as bench:
