@@ -66,7 +66,7 @@ class World:
             self._bind()
             self._settle_entries()
             self._settle_outer()
-            if before == (len(self.settled), self.kinds):
+            if before == (len(self.settled), self.kinds) or self.settled.keys() >= self.scope:
                 return
 
     def bound(self, expression: Node) -> set[Bound]:

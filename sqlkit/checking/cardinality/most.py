@@ -22,6 +22,8 @@ UNREADABLE = (AttributeError, IndexError, KeyError, RecursionError, TypeError, V
 
 SELECT, UPDATE, INSERT, DELETE, MERGE = "1", "2", "3", "4", "5"
 
+INTERSECT, EXCEPT = "2", "3"
+
 NOTHING: Bounds = {}
 
 
@@ -164,18 +166,17 @@ class Prover:
         """Say why a set operation gives one row."""
         if tree.tag == "RANGETBLREF":
             return self.most(level.entry(tree.number("rtindex"))["subquery"], bounds, (*level.above, level))
-        operation = tree["op"]
-        if operation == "2":  # intersect
+        if not tree.flag("all") and self._is_all_bound(tree, bounds):
+            return "set operation on what is fixed"
+        if tree["op"] == INTERSECT:
             arms = (self._combined(tree[arm], level, bounds) for arm in ("larg", "rarg"))
             return next((reason for reason in arms if reason is not None), None)
-        if operation == "3":  # except
-            return self._combined(tree["larg"], level, bounds)
-        return "union of what is fixed" if not tree.flag("all") and self._is_all_bound(tree, bounds) else None
+        return self._combined(tree["larg"], level, bounds) if tree["op"] == EXCEPT else None
 
-    def _is_all_bound(self, union: Node, bounds: Bounds) -> bool:
-        """Tell whether rows of a union, of which no two are the same, agree in all their columns."""
-        clauses = union.nodes("groupClauses")
-        return len(clauses) == len(union["colTypes"]) > 0 and all(
+    def _is_all_bound(self, tree: Node, bounds: Bounds) -> bool:
+        """Tell whether rows of a set operation, of which no two are the same, agree in all their columns."""
+        clauses = tree.nodes("groupClauses")
+        return len(clauses) == len(tree["colTypes"]) > 0 and all(
             any((family, 0) in bounds.get(number, ()) for family in self.facts.equality(clause.number("eqop")))
             for number, clause in enumerate(clauses, 1)
         )
