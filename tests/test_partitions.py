@@ -267,6 +267,23 @@ def test_the_owner_of_the_table_owns_its_partitions(db: Connection) -> None:
         db.execute("drop owned by sqlkit_partition_owner cascade; drop role sqlkit_partition_owner")
 
 
+def test_nobody_goes_around_row_level_security(db: Connection) -> None:
+    """Who is granted all new tables sees, in a partition itself, no row that the table's policies hide."""
+    db.execute("create role sqlkit_partition_reader")
+    try:
+        db.execute("alter default privileges grant select on tables to sqlkit_partition_reader")
+        db.execute("grant select on events to sqlkit_partition_reader; alter table events enable row level security")
+        db.execute("create policy mine on events using (name = 'mine')")
+        make_partitions(db, DAYS, [NOW])
+        db.execute("insert into events select unnest(array['mine', 'theirs']), %s", [NOW])
+        with db.transaction():
+            db.execute("set local role sqlkit_partition_reader")
+            assert db.execute("select name from events").fetchall() == [("mine",)]
+            assert db.execute("select name from events_2026_11_21").fetchall() == []
+    finally:
+        db.execute("drop owned by sqlkit_partition_reader; drop role sqlkit_partition_reader")
+
+
 @pytest.mark.parametrize("pooler", ["none", "transaction"])
 def test_a_database_makes_partitions(dsn: str, pooler: str) -> None:
     """A Database lends a connection for it, also one that sets nothing in its sessions."""

@@ -26,6 +26,7 @@ from sqlkit.operations import (
     keep_partitions,
     list_partitions,
     make_partitions,
+    with_partition,
 )
 from sqlkit.operations.making import lock_key
 from sqlkit.operations.partition_queries import partitions
@@ -337,3 +338,23 @@ def test_what_does_not_get_better(db: Connection) -> None:
     with pytest.raises(errors.DuplicateTable):
         make_partitions(db, MONTHS, OLD)
     assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_many_writers_miss_the_same_partitions(dsn: str, db: Connection, inside: bool) -> None:
+    """Eight writers whose rows lack the same three partitions at once lose no row, in transactions or not."""
+    start = threading.Barrier(8)
+
+    def insert(conn: Any) -> None:
+        values = "values ('e', '2005-12-01+00'), ('e', '2005-12-02+00'), ('e', '2005-12-03+00')"
+        conn.execute(f"insert into events {values}".encode())
+
+    def write(_: int) -> None:
+        with psycopg.connect(dsn, autocommit=not inside) as conn:
+            start.wait(30)
+            for _ in range(5):
+                with_partition(conn, insert, DAYS, times=[utc(2005, 12, day) for day in (1, 2, 3)])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    assert counts(db, "events") == {f"events_2005_12_0{day}": 40 for day in (1, 2, 3)}

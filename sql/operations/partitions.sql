@@ -2,6 +2,7 @@
 -- The table of a name, as the search path finds it, and how it is partitioned; no row where there is none.
 select
     relations.oid as table_id,
+    relations.relrowsecurity as is_protected,
     schemas.nspname as schema_name,
     tablespaces.spcname as tablespace,
     pg_get_userbyid(relations.relowner) as owner,

@@ -176,6 +176,8 @@ def _attach(found: FoundTable, table: Partitioned, wanted: Partition) -> Steps[N
     yield Run(sql.SQL("create table {} (like {} including all excluding identity){}").format(name, parent, where))
     if not found.is_owner:
         yield Run(sql.SQL("alter table {} owner to {}").format(name, sql.Identifier(found.owner)))
+    if found.is_protected:  # its policies are for those who go through the table, and nobody shall go around it
+        yield Run(sql.SQL("alter table {} enable row level security").format(name))
     bounds = [sql.Literal(bound and bound.isoformat(" ")) for bound in (wanted.lower, wanted.upper)]
     yield Run(sql.SQL("alter table {} attach partition {} for values from ({}) to ({})").format(parent, name, *bounds))
 

@@ -13,9 +13,10 @@ __all__ = ["Clocks", "FoundTable", "Standing", "async_partitions", "partitions"]
 
 
 class FoundTable(NamedTuple):
-    """A table, and whether it is partitioned by range on one timestamptz column."""
+    """A table, whether row-level security protects it, and whether one timestamptz column partitions it by range."""
 
     table_id: int
+    is_protected: bool
     schema_name: str
     owner: str
     is_owner: bool
