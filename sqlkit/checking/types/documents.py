@@ -15,7 +15,7 @@ import pydantic_core
 from pydantic import RootModel
 
 from sqlkit.checking.description import JsonShape
-from sqlkit.checking.types.expected import Expected, Misfit
+from sqlkit.checking.types.expected import Expected, Misfit, class_without_validators
 from sqlkit.checking.types.loading import natural
 from sqlkit.checking.types.samples import samples_of
 from sqlkit.checking.types.spelling import spelled
@@ -92,21 +92,25 @@ def _array(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
         yield Misfit("SK007", f"{told} that can hold null, and {element} takes no None: {FILTERED}")
     if shape.element is not None:
         yield from document_misfits(element, shape.element, f"{told} of {shape.element.kind}s")
+    else:
+        yield from _plain(element, shape.element_type, f"{told} whose elements are")
 
 
 def _mapping(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
     parts = get_args(annotation)
-    if len(parts) != 2 or Expected(parts[1]).takes_none:
+    if len(parts) != 2:
         return
-    for key in (key for key, nullable in shape.keys.items() if nullable):
-        yield Misfit(
-            "SK007",
-            f"{told} whose key {key!r} can be null, and {spelled(parts[1])} takes no None: make it "
-            f"dict[{spelled(parts[0])}, {spelled(parts[1])} | None]",
-        )
+    value = Expected(parts[1])
+    for key, nullable in shape.keys.items():
+        if nullable and not value.takes_none:
+            wanted = f"dict[{spelled(parts[0])}, {value} | None]"
+            yield Misfit("SK007", f"{told} whose key {key!r} can be null, and {value} takes no None: make it {wanted}")
+        yield from _value(value, shape, key, f"{told} whose key {key!r}")
 
 
 def _object(annotation: Any, shape: JsonShape, told: str) -> Iterator[Misfit]:
+    if class_without_validators(annotation) is None:
+        return
     _, fields = classify(annotation)
     owner, config = spelled(annotation), _config(annotation)
     read: dict[str, str] = {}
@@ -138,14 +142,18 @@ def _value(expected: Expected, shape: JsonShape, key: str, told: str) -> Iterato
     """Look at the value of a key: a document that is built there too, or of a type that JSON has a form for."""
     if key in shape.parts:
         yield from document_misfits(expected, shape.parts[key], f"{told} is an {shape.parts[key].kind}")
-        return
-    pgtype = builtin_types().get(shape.types.get(key, 0))
+    else:
+        yield from _plain(expected, shape.types.get(key, 0), f"{told} is")
+
+
+def _plain(expected: Expected, oid: int, told: str) -> Iterator[Misfit]:
+    pgtype = builtin_types().get(oid)
     if pgtype is None or pgtype.kind != "b" or pgtype.name not in SPELLED or expected.is_open:
         return
     samples = samples_of(pgtype, hints=expected.named_values) or []
     if not any(map(expected.takes_document, map(_written, samples))):
         advice = f"make it {natural(pgtype)}"
-        yield Misfit("SK006", f"{told} is {pgtype.name}, which does not load into {expected.name}: {advice}")
+        yield Misfit("SK006", f"{told} {pgtype.name}, which does not load into {expected.name}: {advice}")
 
 
 def _written(value: Any) -> str:

@@ -20,7 +20,7 @@ from sqlkit.checking.types.spelling import spelled
 from sqlkit.rows.shapes import RowField, adapter_of, without_none
 from sqlkit.rows.trust import class_schema, inner_schemas
 
-__all__ = ["Expected", "Misfit", "bare"]
+__all__ = ["Expected", "Misfit", "bare", "class_without_validators"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,7 @@ class Expected:
 
     @classmethod
     def _of_field(cls, owner: Any, name: str, part: RowField) -> Expected:
-        try:
-            schema = adapter_of(owner).core_schema
-        except TypeError:
-            return cls(part.annotation)
-        plain = _without_validators(schema)
+        plain = class_without_validators(owner)
         if plain is None:
             return cls.anything(part.annotation)
         known = class_schema(owner, plain)
@@ -159,6 +155,11 @@ def _remember(owner: Any, name: str, expected: Expected) -> Expected:
     if len(_fields) > FIELDS_MAX:
         _fields.popitem(last=False)
     return expected
+
+
+def class_without_validators(owner: Any) -> Any:
+    """Return the schema of a class without validators; None where one of the author's comes first."""
+    return _without_validators(adapter_of(owner).core_schema)
 
 
 def _without_validators(schema: Any) -> Any:
