@@ -95,7 +95,7 @@ class Passwords:
 
     def hash(self, password: str | SecretStr) -> str:
         """Return the argon2id hash of a password, with its salt and costs, for a text column."""
-        return self._hasher.hash(_plain(password))
+        return self._hasher.hash(_bytes(password))
 
     def check(self, hashed: str | None, password: str | SecretStr) -> PasswordCheck:
         """Compare a password with a hash, argon2's or bcrypt's; never raises for a wrong one.
@@ -104,17 +104,17 @@ class Passwords:
         ConfigurationError for a hash of no known kind, which is not quoted.
         """
         if hashed is None:
-            self._verify(self._nobody, _plain(password))
+            self._verify(self._nobody, _bytes(password))
             return PasswordCheck(right=False)
         if hashed.startswith(BCRYPT):
-            right = _bcrypt_verifies(hashed, _plain(password))
+            right = _bcrypt_verifies(hashed, _bytes(password))
             return PasswordCheck(right, outdated=right)
         if not hashed.startswith(ARGON2):
             raise ConfigurationError("a password hash is neither argon2's nor bcrypt's")
-        right = self._verify(hashed, _plain(password))
+        right = self._verify(hashed, _bytes(password))
         return PasswordCheck(right, outdated=right and self._hasher.check_needs_rehash(hashed))
 
-    def _verify(self, hashed: str, password: str) -> bool:
+    def _verify(self, hashed: str, password: bytes) -> bool:
         from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
         try:
@@ -125,17 +125,19 @@ class Passwords:
             raise ConfigurationError("a password hash is damaged: argon2 cannot read it") from None
 
 
-def _plain(password: str | SecretStr) -> str:
-    return password.get_secret_value() if isinstance(password, SecretStr) else password
+def _bytes(secret: str | SecretStr) -> bytes:
+    """Return a secret as bytes; half of a surrogate pair too, for the error of one that is refused would show it."""
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    return text.encode("utf-8", "surrogatepass")
 
 
-def _bcrypt_verifies(hashed: str, password: str) -> bool:
+def _bcrypt_verifies(hashed: str, password: bytes) -> bool:
     try:
         import bcrypt
     except ImportError:
         raise missing_extra("bcrypt") from None
     try:
-        return bcrypt.checkpw(password.encode()[:BCRYPT_BYTES], hashed.encode())
+        return bcrypt.checkpw(password[:BCRYPT_BYTES], hashed.encode())
     except ValueError:
         raise ConfigurationError("a password hash is damaged: bcrypt cannot read it") from None
 
@@ -194,7 +196,7 @@ def digest_of(token: str | SecretStr) -> bytes:
 
     No salt and no slow hash are needed: nobody guesses 256 random bits.
     """
-    return hashlib.sha256(_plain(token).encode()).digest()
+    return hashlib.sha256(_bytes(token)).digest()
 
 
 def same_digest(one: bytes, other: bytes) -> bool:
@@ -234,7 +236,7 @@ class Cipher:
         if not keys:
             raise ConfigurationError("a Cipher needs one key or more: Cipher.new_key() makes one")
         try:
-            self._fernets = [Fernet(_plain(key)) for key in keys]
+            self._fernets = [Fernet(_bytes(key)) for key in keys]
         except ValueError:
             raise ConfigurationError("a key of a Cipher is 32 bytes in url-safe base64: Cipher.new_key()") from None
         self._all: MultiFernet = MultiFernet(self._fernets)
@@ -246,7 +248,7 @@ class Cipher:
 
     def encrypt(self, text: str | SecretStr) -> EncryptedText:
         """Encrypt a text by the first key; each time it is another."""
-        return EncryptedText(self._all.encrypt(_plain(text).encode()).decode())
+        return EncryptedText(self._all.encrypt(_bytes(text)).decode())
 
     def decrypt(self, encrypted: str) -> str:
         """Return what is encrypted; ArgumentError where no key opens it or it was tampered with."""
@@ -270,10 +272,10 @@ class Cipher:
         from cryptography.fernet import InvalidToken
 
         try:
-            opened: bytes = fernet.decrypt(encrypted.encode())
+            opened: bytes = fernet.decrypt(_bytes(encrypted))
         except InvalidToken:
             raise ArgumentError("an encrypted text: no key opens it, or it was tampered with") from None
-        return opened.decode()
+        return opened.decode("utf-8", "surrogatepass")
 
     def __repr__(self) -> str:
         return f"Cipher({len(self._fernets)} keys)"
