@@ -138,7 +138,6 @@ def test_a_standing_database_is_left_as_it_was(dsn: str, tmp_path: Path) -> None
     migrate(dsn, folder, schema="app")
     with psycopg.connect(dsn) as conn:
         conn.execute("insert into app.songs (title) values ('one'), ('two')")
-        conn.execute("create temporary table warm (x int)")  # whose schema stays with the backend's number
     made_later = "create table bands (x int);"
     (folder / "b.sql").write_text(made_later, encoding="utf-8")
     sql = tmp_path / "a.sql"
