@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, Protocol
 from uuid import UUID
 
@@ -324,3 +327,16 @@ def test_the_schema_of_changes_has_no_defaults() -> None:
     assert "required" not in schema
     assert "UNSET" not in json.dumps(schema)
     assert SongChanges.model_json_schema(mode="serialization")["properties"].keys() == {"title", "tempo"}
+
+
+def test_the_page_on_pages_runs(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of docs/pages.md does what the page says."""
+    page = (Path(__file__).parent.parent / "docs/pages.md").read_text(encoding="utf-8")
+    (tmp_path / "songs.sql").write_text(re.findall(r"```sql\n(.*?)```", page, re.DOTALL)[0], encoding="utf-8")
+    program = "\n".join(re.findall(r"```python\n(.*?)```", page, re.DOTALL))
+    names: dict[str, Any] = {"dsn": dsn, "__name__": "pages"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "pages", ModuleType("pages"))
+    exec(compile(program, "docs/pages.md", "exec", dont_inherit=True), names)
+    with names["db"] as db:
+        assert names["page"](db).next is not None
