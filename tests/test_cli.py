@@ -127,7 +127,7 @@ def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["migrate", "--dsn", UNREACHABLE], "connection failed: .*refused"),
+        (["migrate", "--app", "soleil", "--dsn", UNREACHABLE], "connection failed: .*refused"),
         (["demo", "--dsn", UNREACHABLE], "connection failed: .*refused"),
         (["health", "--dsn", "postgresql://a@b@c/d"], "Settings"),
         (["health", "--dsn", UNREACHABLE, "--folder", "x"], "--dsn and --folder: give one of them"),
@@ -150,7 +150,7 @@ def test_errors_are_one_line(run: Run, arguments: list[str], reason: str) -> Non
 
 def test_debug_shows_the_traceback(run: Run) -> None:
     """With --debug the error itself comes through."""
-    result = run("--debug", "migrate", "--dsn", UNREACHABLE)
+    result = run("--debug", "migrate", "--app", "soleil", "--dsn", UNREACHABLE)
     assert isinstance(result.exception, psycopg.OperationalError)
 
 
@@ -184,7 +184,7 @@ def test_settings_of_the_environment_are_used(run: Run, dsn: str, monkeypatch: p
     """DATABASE_URL and DATABASE_SCHEMA say where to go when no option does."""
     monkeypatch.setenv("DATABASE_URL", dsn)
     monkeypatch.setenv("DATABASE_SCHEMA", "north")
-    result = run("migrate")
+    result = run("migrate", "--app", "soleil")
     assert (result.exit_code, result.stderr) == (0, "")
     with psycopg.connect(dsn) as conn:
         assert conn.execute("select to_regclass('north.songs') is not null").fetchone() == (True,)
@@ -220,15 +220,16 @@ def test_migrate_up_status_history_down(run: Run, dsn: str) -> None:
 
 def test_migrate_down_when_there_is_nothing(run: Run, dsn: str) -> None:
     """A way down from nothing says so and is no error."""
-    result = run("migrate", "down", "--dsn", dsn)
+    result = run("migrate", "down", "--app", "soleil", "--dsn", dsn)
     assert (result.exit_code, result.stdout) == (0, "there is nothing to roll back (schema soleil)\n")
 
 
 def test_migrate_schemas_are_apart(run: Run, dsn: str) -> None:
     """--schema gives each schema its tables and its history."""
     for schema in ("north", "south"):
-        assert run("migrate", "--dsn", dsn, "--schema", schema).exit_code == 0
-    run("migrate", "down", "--dsn", dsn, "--schema", "north", "--count", str(len(APPLIED)))
+        assert run("migrate", "--app", "soleil", "--dsn", dsn, "--schema", schema).exit_code == 0
+    down = ("migrate", "down", "--app", "soleil", "--dsn", dsn, "--schema", "north")
+    run(*down, "--count", str(len(APPLIED)))
     with psycopg.connect(dsn) as conn:
         found = conn.execute("select to_regclass('north.songs') is null, to_regclass('south.songs') is null")
         assert found.fetchone() == (True, False)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,8 +15,10 @@ import pytest
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
+from typer.testing import CliRunner
 
 from sqlkit.apps import openai_frontend as frontend
+from sqlkit.cli.app import app
 from sqlkit.operations.partitions import ensure_partitions
 from sqlkit.testing import rolled_back
 
@@ -195,6 +198,25 @@ def test_all_chains_go_down_to_nothing(dsn: str) -> None:
         assert owned(conn) == set()
         types = "select count(*) from pg_type where typnamespace = 'openai_frontend'::regnamespace and typtype = 'e'"
         assert conn.execute(types).fetchone() == (0,)
+
+
+def test_the_command_knows_the_chains(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sqlkit migrate goes up all chains, down by one whichever it is of, and says what is missing."""
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments: str) -> list[str]:
+        ran = CliRunner().invoke(app, ["migrate", *arguments, "--app", "openai_frontend", "--dsn", dsn])
+        assert ran.exit_code == 0, ran.stderr
+        return ran.stdout.splitlines()
+
+    names = ["0001.create-users", "0001.create-api-keys", "0001.create-logs", "0001.create-usage"]
+    assert said() == [f"{name}: applied" for name in names]
+    assert said("down", "--count", "2") == [f"{name}: rolled back" for name in names[:1:-1]]
+    assert said("status") == [f"{name}: not applied yet" for name in names[2:]]
+    assert said("up") == [f"{name}: applied" for name in names[2:]]
+    ran = CliRunner().invoke(app, ["migrate", "new", "add-notes", "--app", "openai_frontend"])
+    assert ran.exit_code == 2
+    assert "which chain?" in ran.stderr
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -47,45 +48,64 @@ def migrate(
 
     The schema is --schema, else the one of the settings, else the application's name.
     """
-    place, default_schema = _migrations(app, migrations)
     if (action is Action.NEW) is (name is None):
         raise typer.BadParameter("new takes a name, such as create-songs, and nothing else does", param_hint="name")
+    places, default_schema = _migrations(app, migrations)
     if action is Action.NEW:
-        _new(place, name or "")
+        if len(places) > 1:
+            raise ConfigurationError(f"which chain? give --migrations ({', '.join(map(str, places))})")
+        _new(places[0], name or "")
         return
     with opened_target(dsn, folder, schema=schema) as target:
         settings = target.settings
         where = settings.schema or default_schema
-        answers.print(_do(action, settings.dsn(), place, where, count), markup=False, soft_wrap=True)
+        answers.print(_do(action, settings.dsn(), places, where, count), markup=False, soft_wrap=True)
 
 
-def _migrations(app: str | None, folder: Path | None) -> tuple[Path, str | None]:
-    """Return the folder that is meant and, for an application, the schema that is its own."""
+def _migrations(app: str | None, folder: Path | None) -> tuple[list[Path], str | None]:
+    """Return the folders that are meant and, for an application, the schema that is its own.
+
+    It is one folder, but for an application whose modules have chains of their own.
+    """
     if app is not None and folder is not None:
         raise ConfigurationError("--app and --migrations: give one of them")
     if folder is not None:
-        return folder, None
+        return [folder], None
     apps = sorted(path.name for path in MIGRATIONS.iterdir() if path.is_dir())
     if app is None and len(apps) == 1:
         app = apps[0]
-    if app not in apps:
+    if app is None or app not in apps:
         said = f"--app {app}: there is no such application" if app else "which migrations?"
         raise ConfigurationError(f"{said}; give --app ({', '.join(apps)}) or --migrations DIR")
-    return MIGRATIONS / app, app
+    chains = getattr(import_module(f"sqlkit.apps.{app}"), "CHAINS", ())
+    return [chain.folder for chain in chains] or [MIGRATIONS / app], app
 
 
-def _do(action: Action, dsn: str, place: Path, schema: str | None, count: int) -> str | Table:
+def _do(action: Action, dsn: str, places: list[Path], schema: str | None, count: int) -> str | Table:
     import sqlkit.migrate as migrations
 
     if action is Action.HISTORY:
         return _history(dsn, schema)
     if action is Action.STATUS:
-        pending = migrations.pending(dsn, place, schema=schema)
+        pending = [name for place in places for name in migrations.pending(dsn, place, schema=schema)]
         return _listed(pending, "not applied yet", "everything is applied", schema)
     if action is Action.DOWN:
-        undone = migrations.rollback(dsn, place, schema=schema, count=count)
-        return _listed(undone, "rolled back", "there is nothing to roll back", schema)
-    return _listed(migrations.migrate(dsn, place, schema=schema), "applied", "everything is applied", schema)
+        return _listed(_rolled_back(dsn, places, schema, count), "rolled back", "there is nothing to roll back", schema)
+    applied = [name for place in places for name in migrations.migrate(dsn, place, schema=schema)]
+    return _listed(applied, "applied", "everything is applied", schema)
+
+
+def _rolled_back(dsn: str, places: list[Path], schema: str | None, count: int) -> list[str]:
+    """Roll back the last migrations, whichever of the chains each is of."""
+    from sqlkit.migrate import history, rollback
+
+    if len(places) == 1:
+        return rollback(dsn, places[0], schema=schema, count=count)
+    undone: list[str] = []
+    for applied in reversed(history(dsn, schema=schema)[-count:]):
+        place = next((one for one in places if (one / f"{applied.migration_id}.sql").exists()), places[0])
+        undone += rollback(dsn, place, schema=schema)
+    return undone
 
 
 def _listed(names: list[str], done: str, nothing: str, schema: str | None) -> str:
