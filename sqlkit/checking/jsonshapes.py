@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlkit.checking.description import JsonShape
 from sqlkit.checking.exprtypes import expression_type
 from sqlkit.checking.nullability.conditions import NONE, Keys
-from sqlkit.checking.nullability.prover import UNREADABLE, Prover
+from sqlkit.checking.nullability.prover import Prover
 from sqlkit.checking.nullability.scopes import RELATION, SUBQUERY, Scope
+from sqlkit.checking.nullability.tables import UNREADABLE
 from sqlkit.checking.trees import Node
 
 __all__ = ["json_shape"]

@@ -5,77 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
+from sqlkit.checking.nullability.aggregates import aggregate, window
 from sqlkit.checking.nullability.conditions import NONE, Keys, called, key_of
+from sqlkit.checking.nullability.judging import Place, Queries
 from sqlkit.checking.nullability.scopes import Scope
 from sqlkit.checking.nullability.total import NEVER_NULL, NULL_BY_FIRST, PARTIAL, PARTS, TOTAL
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.trees import Node
 
-__all__ = ["Expressions", "Place", "Queries"]
-
-#: Aggregates of pg_catalog that have a value for every group of at least one row: some whatever the rows hold ...
-FULL_BY_ROWS = frozenset("array_agg json_agg jsonb_agg json_object_agg jsonb_object_agg".split())
-#: ... some where their first argument is never NULL, and two where all are.
-FULL_BY_VALUES = frozenset(
-    "any_value avg bit_and bit_or bit_xor bool_and bool_or every max min range_agg range_intersect_agg stddev_pop "
-    "string_agg sum var_pop xmlagg".split()
-)
-FULL_BY_ALL = frozenset("percentile_disc mode".split())
-
-#: Window functions that have a value on every row.
-RANKS = frozenset("row_number rank dense_rank percent_rank cume_dist".split())
-
-# Of FRAMEOPTION_* in the server's parsenodes.h: a frame holds its own row if it begins at or before it, ends at or
-# behind it, and does not leave it out.
-BEGINS_IN_TIME = 0x00020 | 0x00200 | 0x00800
-ENDS_IN_TIME = 0x00100 | 0x00400 | 0x04000
-LEAVES_OUT = 0x08000 | 0x10000
+__all__ = ["FULL_SETS", "Expressions"]
 
 #: What SQLVALUEFUNCTION may be NULL: current_schema, where no schema of the path is there.
 CURRENT_SCHEMA = 14
-
-
-class Queries(Protocol):
-    """What expressions ask of queries inside them."""
-
-    def column(self, scope: Scope, number: int, column: int) -> Verdict:
-        """Return the verdict of a relation's column while its row is there."""
-        ...
-
-    def old_column(self, scope: Scope, number: int, column: int) -> Verdict:
-        """Return the verdict of a column of the row as it was before it was written."""
-        ...
-
-    def scalar(self, query: Node, scope: Scope) -> Verdict:
-        """Return the verdict of a query that stands for one value."""
-        ...
-
-    def values(self, query: Node, scope: Scope) -> list[Verdict]:
-        """Return the verdicts of a query's columns."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an expression stands, and what more is known there.
-
-    ``grouped`` are the keys that stand in every grouping set, None where there are no grouping sets; ``filled`` says
-    that expressions are of a group that has a row, ``rows`` that a row has passed WHERE at all (without GROUP BY an
-    aggregate answers for none, too), ``sets`` how many set-returning functions stand side by side.
-    """
-
-    known: Keys = NONE
-    grouped: Keys | None = None
-    filled: bool = False
-    rows: bool = True
-    sets: int = 0
-
-    def within(self, more: Keys) -> Place:
-        """Return the place where more is known."""
-        return replace(self, known=self.known | more) if more else self
 
 
 Rule: TypeAlias = Callable[["Expressions", Node, Scope, Place], Verdict]
@@ -342,55 +285,7 @@ class Expressions:
         verdicts = [*(self.verdict(side, scope, place) for side in sides), *self._queries.values(query, scope)]
         return both(verdicts, "a comparison of what is not null")
 
-    # Aggregates and windows.
-
-    def _aggregate(self, node: Node, scope: Scope, place: Place) -> Verdict:
-        function = scope.schema.function(node.number("aggfnoid"))
-        if function is None or not function.builtin:
-            return nullable("an aggregate may answer NULL")
-        if function.name in ("count", "regr_count"):
-            return proved("count")
-        if node["agglevelsup"] != "0":
-            return nullable("an aggregate of a level above")
-        if function.name in HYPOTHETICAL and node["aggkind"] == "h":
-            return proved(f"{function.name} of a hypothetical row")
-        if not place.filled:
-            return nullable(f"{function.name} of no rows")
-        if node["aggfilter"] is not None:
-            return nullable(f"{function.name} whose filter may let nothing through")
-        return self._aggregated(function.name, node, scope)
-
-    def _aggregated(self, name: str, node: Node, scope: Scope) -> Verdict:
-        if name in FULL_BY_ROWS:
-            return proved(f"{name} of a group")
-        arguments = [entry["expr"] for entry in node.nodes("args") if not entry.flag("resjunk")]
-        reason = f"{name} of what is not null, in a group"
-        if name in FULL_BY_VALUES and arguments:
-            return self.all_of(arguments[:1], scope, Place(), reason)
-        if name in FULL_BY_ALL or (name == "percentile_cont" and arguments):
-            return self.all_of([*node.nodes("aggdirectargs"), *arguments], scope, Place(), reason)
-        return nullable(f"{name} may answer NULL")
-
-    def _window(self, node: Node, scope: Scope, place: Place) -> Verdict:
-        function = scope.schema.function(node.number("winfnoid"))
-        if function is None or not function.builtin:
-            return nullable("a window function may answer NULL")
-        name, arguments = function.name, node.nodes("args")
-        if name in RANKS or name in ("count", "regr_count"):
-            return proved(name)
-        if name == "ntile":
-            return self.verdict(arguments[0], scope, place)
-        if name in ("lag", "lead"):
-            if len(arguments) < 3:
-                return nullable(f"{name} runs out of its partition")
-            return self.all_of(arguments, scope, place, f"{name} with a default")
-        if not _holds_own_row(node, scope) or node["aggfilter"] is not None:
-            return nullable(f"{name} over a frame that may be empty")
-        if name in FULL_BY_ROWS:
-            return proved(f"{name} over a frame with its own row")
-        if name in ("first_value", "last_value") or name in FULL_BY_VALUES:
-            return self.all_of(arguments[:1], scope, place, f"{name} over a frame with its own row")
-        return nullable(f"{name} may answer NULL")
+    # What the session and JSON give.
 
     def _value_function(self, node: Node, scope: Scope, place: Place) -> Verdict:
         if node.number("op") >= CURRENT_SCHEMA:
@@ -411,9 +306,6 @@ SQL_TOTAL = frozenset(
     "interval_pl_timestamptz interval_pl_timetz log lpad round rpad textanycat timedate_pl timetzdate_pl trunc "
     "anytextcat".split()
 )
-
-#: Hypothetical-set aggregates, which always have a value.
-HYPOTHETICAL = frozenset("rank dense_rank percent_rank cume_dist".split())
 
 #: Strict set-returning functions, no row of which is NULL (those of several columns are told by ``prover``).
 FULL_SETS = frozenset(
@@ -456,8 +348,8 @@ RULES: dict[str, Rule] = {
     "FIELDSELECT": Expressions._field,
     "SUBSCRIPTINGREF": Expressions._subscript,
     "SUBLINK": Expressions._subquery,
-    "AGGREF": Expressions._aggregate,
-    "WINDOWFUNC": Expressions._window,
+    "AGGREF": aggregate,
+    "WINDOWFUNC": window,
     "SQLVALUEFUNCTION": Expressions._value_function,
     "JSONCONSTRUCTOREXPR": Expressions._json,
     **dict.fromkeys(NEVER, Expressions._never),
@@ -497,9 +389,3 @@ def _of_subquery(node: Node) -> bool:
             return False
         node = inner
     return node.tag == "PARAM" and bool(node["paramkind"] == "2")
-
-
-def _holds_own_row(node: Node, scope: Scope) -> bool:
-    clause = scope.query.nodes("windowClause")[node.number("winref") - 1]
-    options = clause.number("frameOptions")
-    return bool(options & BEGINS_IN_TIME and options & ENDS_IN_TIME and not options & LEAVES_OUT)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
-from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys, key_of
-from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions, Place
+from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys
+from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions
+from sqlkit.checking.nullability.grouping import (
+    has_empty_set,
+    in_all_sets,
+    live,
+    needs_rows,
+    plain_select,
+    returns_set,
+    set_count,
+)
+from sqlkit.checking.nullability.judging import Place
 from sqlkit.checking.nullability.scopes import (
     CTE,
     FUNCTION,
@@ -17,15 +26,15 @@ from sqlkit.checking.nullability.scopes import (
     Locate,
     Scope,
     answers_always,
-    at_least_one,
     plain_equality,
     read_from,
     references,
 )
+from sqlkit.checking.nullability.tables import UNREADABLE, stored
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.nullability.written import Written
 from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Relation, Schema
-from sqlkit.checking.trees import Node, walk
+from sqlkit.checking.trees import Node
 
 __all__ = ["Prover"]
 
@@ -39,9 +48,6 @@ FULL_COLUMNS = {
     "json_each_text": (1,),
     "jsonb_each_text": (1,),
 }
-
-#: What a wrong tree may raise at its reader: it proves nothing then.
-UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 class Prover:
@@ -89,7 +95,7 @@ class Prover:
             filtered and query["commandType"] != MERGE,
             assume_rows=self._assume_rows,
         )
-        scope.rows = _needs_rows(query)
+        scope.rows = needs_rows(query)
         scope.judge = self._judged
         self._kept.append(scope)  # what is remembered by identity must not be reused
         if query["jointree"] is not None:
@@ -123,7 +129,7 @@ class Prover:
 
     def _selected(self, query: Node, scope: Scope) -> list[Verdict]:
         place = self._place(query, scope)
-        return [self._guarded(entry["expr"], scope, place) for entry in _live(query["targetList"])]
+        return [self._guarded(entry["expr"], scope, place) for entry in live(query["targetList"])]
 
     def _guarded(self, expression: Node, scope: Scope, place: Place) -> Verdict:
         try:
@@ -137,10 +143,10 @@ class Prover:
         grouping = query["groupingSets"]
         return Place(
             known=having,
-            grouped=_in_all_sets(query, scope) if grouping else None,
-            filled=bool(query["groupClause"]) and not (grouping and _empty_set(query)),
+            grouped=in_all_sets(query, scope) if grouping else None,
+            filled=bool(query["groupClause"]) and not (grouping and has_empty_set(query)),
             rows=scope.rows,
-            sets=_sets(query) if query.flag("hasTargetSRFs") else 0,
+            sets=set_count(query) if query.flag("hasTargetSRFs") else 0,
         )
 
     def _set_operation(self, query: Node, node: Node, scope: Scope) -> list[Verdict]:
@@ -159,7 +165,7 @@ class Prover:
     def _found_by_key(self, query: Node, scope: Scope) -> bool:
         """Tell whether a scalar subquery looks up, by a foreign key that is never NULL, a row that must be there."""
         tree = query["jointree"]
-        if query["setOperations"] is not None or not _plain_select(query) or scope.outer is None:
+        if query["setOperations"] is not None or not plain_select(query) or scope.outer is None:
             return False
         items, quals = tree.nodes("fromlist"), tree["quals"]
         if len(items) != 1 or items[0].tag != "RANGETBLREF" or quals is None or not scope.settled:
@@ -250,7 +256,7 @@ class Prover:
         if len(functions) != 1:
             return nullable("the shorter of two sets is filled up with NULL")
         call = functions[0]["funcexpr"]
-        if not _returns_set(call):
+        if not returns_set(call):
             if width != 1 or functions[0]["funccolnames"]:
                 return nullable("a column of a function's row may be NULL")
             return self._expressions.verdict(call, scope, Place())
@@ -288,7 +294,7 @@ class Prover:
 
     def _by_induction(self, query: Node, owner: Scope) -> list[Verdict]:
         """Judge a recursive query: what no arm makes NULL when the rows before have none stays so."""
-        assumed = set(range(1, len(_live(query["targetList"])) + 1))
+        assumed = set(range(1, len(live(query["targetList"])) + 1))
         try:
             while True:
                 self._assumed[id(query)] = assumed
@@ -310,7 +316,7 @@ class Prover:
         if query["commandType"] != SELECT:
             scope.known_before = scope.known
             scope.known = self._unwritten(query, scope)
-        return [self._guarded(entry["expr"], scope, Place()) for entry in _live(query["returningList"])]
+        return [self._guarded(entry["expr"], scope, Place()) for entry in live(query["returningList"])]
 
     def _pad_merge(self, query: Node, scope: Scope) -> None:
         """Without ``when not matched by source`` a source row is behind each row."""
@@ -371,97 +377,3 @@ class Prover:
         if held.certain:
             return held
         return Written(scope, relation, self._expressions).column(column, held)
-
-
-def stored(schema: Schema, relation: Relation, column: int) -> Verdict:
-    """Return the verdict of a table's column in a row that is stored."""
-    if column < 0:
-        return proved("a column of the system's own")
-    attribute = relation.columns.get(column)
-    if attribute is None:
-        return nullable(f"a column of {relation.name} that is not there")
-    name = f"column {relation.name}.{attribute.name}"
-    if attribute.not_null:
-        return proved(name)
-    if column in checked(schema, relation):
-        return proved(f"{name}, by a check constraint")
-    return nullable(name)
-
-
-def checked(schema: Schema, relation: Relation) -> frozenset[int]:
-    """Return the columns that a table's CHECK constraints keep from being NULL."""
-    if relation.checked is None:
-        conditions = Conditions(schema, lambda node: node)
-        found = NONE
-        for check in relation.checks:
-            with contextlib.suppress(*UNREADABLE):
-                found |= conditions.if_not_false(check)
-        relation.checked = frozenset(key[3] for key in found if key[0] == "column")
-    return relation.checked
-
-
-def _live(entries: list[Node] | None) -> list[Node]:
-    return [entry for entry in entries or [] if not entry.flag("resjunk")]
-
-
-def _needs_rows(query: Node) -> bool:
-    """Tell whether a row of a query's answer needs one that passed WHERE: not where an aggregate answers for none."""
-    if query["groupingSets"]:
-        return not _empty_set(query)
-    return not ((query.flag("hasAggs") or query["havingQual"] is not None) and not query["groupClause"])
-
-
-def _plain_select(query: Node) -> bool:
-    """Tell whether a select is one of rows: no groups, limits or sets, which change how many there are."""
-    return not (
-        query["groupClause"]
-        or query["groupingSets"]
-        or query["havingQual"] is not None
-        or query["limitOffset"] is not None
-        or query["setOperations"] is not None
-        or query.flag("hasAggs")
-        or query.flag("hasTargetSRFs")
-        or not at_least_one(query["limitCount"])
-    )
-
-
-def _sets(query: Node) -> int:
-    return sum(1 for node in walk([entry["expr"] for entry in query.nodes("targetList")]) if _returns_set(node))
-
-
-def _returns_set(node: Node) -> bool:
-    return node.get("funcretset") == "true" or node.get("opretset") == "true"
-
-
-def _empty_set(query: Node) -> bool:
-    """Tell whether a grouping set may be empty, which answers for no rows."""
-    return all(not all(_set_keys(each)) for each in query.nodes("groupingSets"))  # items are multiplied
-
-
-def _set_keys(node: Node) -> list[frozenset[int]]:
-    """Return the grouping sets that one item of GROUP BY stands for, each as the references of its columns."""
-    kind = node["kind"]
-    content = node["content"] or []
-    if kind == "0":
-        return [frozenset()]
-    if kind == "1":
-        return [frozenset(content)]
-    if kind == "4":
-        return [keys for each in content for keys in _set_keys(each)]
-    return [frozenset()]  # rollup and cube have the empty one among them
-
-
-def _in_all_sets(query: Node, scope: Scope) -> Keys:
-    """Return the keys of the columns that stand in each grouping set, so that none of them leaves them NULL."""
-    everywhere: set[int] = set()
-    for item in query.nodes("groupingSets"):  # items are multiplied: what one has in all of its sets stays
-        sets = _set_keys(item)
-        everywhere |= frozenset.intersection(*sets) if sets else frozenset()
-    found: set[tuple[object, ...]] = set()
-    for entry in query.nodes("targetList"):
-        if entry.number("ressortgroupref") in everywhere:
-            expression = entry["expr"]
-            key = key_of(expression, scope.schema)
-            if key is not None and key[0] == "column":
-                found.add(key)
-    return frozenset(found)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sqlkit.checking.nullability.conditions import NONE
-from sqlkit.checking.nullability.expressions import Expressions, Place
+from sqlkit.checking.nullability.expressions import Expressions
+from sqlkit.checking.nullability.judging import Place
 from sqlkit.checking.nullability.scopes import Scope
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Attribute, Relation
