@@ -61,6 +61,26 @@ SOURCES: list[tuple[str, list[str], list[str]]] = [
 
 OFTEN, SELDOM = 0.8, 0.2
 
+#: Conditions with a subquery, which may refer to the row around it.
+SUBQUERIES = [
+    "{column} in (select x from u where u_id = {other})",
+    "{column} in (select x from u where t_id = {other})",
+    "{column} = any(select max(x) from u where t_id = {other})",
+    "{column} = (select max(x) from u where t_id = {other})",
+    "{column} not in (select x from u where u_id = {other})",
+    "exists (select from u where u_id = {other} and x = {column})",
+    "({column}, {other}) in (select x, t_id from u where u_id = 1)",
+]
+
+#: Relations that refer to a column of one beside them.
+LATERALS = [
+    "lateral (select {column} as k, x as m from u where u_id = {column})",
+    "lateral (select x as k, u_id as m from u where t_id = {column} order by u_id limit 1)",
+    "lateral (select count(*)::int as k, max(x) as m from u where t_id = {column})",
+    "lateral (select {column} as k, 1 as m)",
+    "lateral (values ({column}, 2))",
+]
+
 
 @dataclass
 class Scope:
@@ -82,6 +102,8 @@ class Scope:
             [":i", ":j", "1", "2", *self.numbers, *self.numbers, f"{chance.choice(self.numbers)} + 1"]
         )
         equal = f"{column} = {other}"
+        if chance.random() < SELDOM / 2:
+            return chance.choice(SUBQUERIES).format(column=column, other=other)
         unlike = [
             f"{column} >= 1",
             f"{column} is null",
@@ -104,6 +126,12 @@ def tree(chance: random.Random, count: int, number: Iterator[int]) -> tuple[str,
         return f"{source} as {name}", columns
     left = chance.randint(1, count - 1)
     one, here = tree(chance, left, number)
+    if chance.random() < SELDOM / 2:
+        name = f"s{next(number)}"
+        source = chance.choice(LATERALS).format(column=chance.choice(here.numbers))
+        kind = chance.choice(["inner join", "left join"])
+        scope = Scope(chance, [*here.numbers, f"{name}.k", f"{name}.m"], here.texts)
+        return f"{one} {kind} {source} as {name} (k, m) on {chance.choice(['true', f'{name}.k = 1'])}", scope
     other, there = tree(chance, count - left, number)
     scope = Scope(chance, here.numbers + there.numbers, here.texts + there.texts)
     kind = chance.choice(
@@ -201,7 +229,7 @@ def most_rows(conn: psycopg.Connection[Any], statement: Statement, chance: rando
 
 @pytest.mark.parametrize(
     ("make", "count", "enough"),
-    [(select, 1200, 150), (write, 400, 60)],
+    [(select, 800, 100), (write, 300, 40)],
 )
 def test_no_random_query_refutes_its_proof(
     filling: psycopg.Connection[Any], make: Callable[[random.Random], str], count: int, enough: int
