@@ -34,6 +34,8 @@ from sqlkit.migrate import database_url, history, rollback
 from sqlkit.operations.partitions import drop_partitions, list_partitions, make_partitions
 from sqlkit.testing import TestServer
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
 NOW = datetime.now(UTC)
 
 

@@ -31,6 +31,8 @@ from sqlkit.operations.partitions import drop_partitions, list_partitions
 from sqlkit.security import Cipher
 from tests.presentations_stage import brought_to, new_user, new_voice
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=200)
 
@@ -295,7 +297,7 @@ def test_logs_are_kept_for_two_years(db: Database) -> None:
             changed_at=when,
             created_at=when,
         )
-        for number, when in enumerate(months)
+        for number, when in enumerate(months, 1)
     ]
     assert app.import_status_changes(lines) == 3
     names = [partition.name for partition in list_partitions(db, LOGS[0])]
@@ -304,9 +306,7 @@ def test_logs_are_kept_for_two_years(db: Database) -> None:
     changes, audit = app.keep_logs()
     assert [partition.name for partition in changes.dropped] == names[:2]
     assert (changes.made, audit.made, audit.dropped) == ((), (), ())
-    assert [line.job_id for number in range(3) for line in queries.history.list_status_changes(db, job_id=number)] == [
-        2
-    ]
+    assert [len(queries.history.list_status_changes(db, job_id=number)) for number in (1, 2, 3)] == [0, 0, 1]
 
 
 def test_a_months_changes_touch_one_partition(db: Database) -> None:

@@ -19,6 +19,8 @@ from sqlkit.pages import Page
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests.serving import served
 
+pytestmark = pytest.mark.usefixtures("cheap_passwords")
+
 
 @pytest.fixture
 def app(presentations_dsn: str) -> FastAPI:

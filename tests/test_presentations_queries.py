@@ -197,7 +197,7 @@ def test_a_voice_of_somebody_else_takes_no_job(conn: Connection) -> None:
     owner, other = new_user(conn), new_user(conn)
     voice = new_voice(conn, other)
     new: dict[str, Any] = {"owner_id": owner.user_id, "s3_pptx_path": "/p"}
-    for voice_clone_id in (voice.voice_clone_id, 0):
+    for voice_clone_id in (voice.voice_clone_id, 2**62):
         assert jobs.submit_job(conn, job=NewJob(voice_clone_id=voice_clone_id, **new)) is None
     assert [line.table_name for line in history.list_audit_lines(conn, owner_id=owner.user_id)] == ["users"]
 

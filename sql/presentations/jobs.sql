@@ -49,7 +49,8 @@ from changed;
 -- Jobs with their past, from elsewhere; says how many. Leaves no line in the logs.
 copy presentation_jobs (
     owner_id, voice_clone_id, status, s3_pptx_path, s3_video_path, slides_count, video_duration_seconds,
-    file_size_bytes, processing_time_seconds, error_message, created_at, started_at, completed_at
+    file_size_bytes, processing_time_seconds, error_message, created_at, updated_at, started_at,
+    completed_at
 ) from stdin;
 
 -- name: get_job

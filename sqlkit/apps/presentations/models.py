@@ -260,6 +260,11 @@ class PastJob(Input):
     started_at: AwareDatetime | None = None
     completed_at: AwareDatetime | None = None
 
+    @property
+    def updated_at(self) -> datetime:
+        """When it was last touched, as far as that is known."""
+        return self.completed_at or self.started_at or self.created_at
+
     @model_validator(mode="after")
     def _keeps_its_order(self) -> Self:
         if self.status is JobStatus.COMPLETED and self.s3_video_path is None:
