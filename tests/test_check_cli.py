@@ -117,6 +117,10 @@ def test_the_page_prints_what_it_says(run: Run, tmp_path: Path) -> None:
     for command, _, expected in consoles:
         assert run(*command.removeprefix("$ sqlkit ").split()).stdout == expected
     assert len(consoles) == 2
+    namespace: dict[str, Any] = {}
+    exec((tmp_path / "test_queries.py").read_text(encoding="utf-8"), namespace)
+    with pytest.raises(AssertionError, match="error SK001: PostgreSQL refuses it"):
+        namespace["test_queries_are_proved"]()
 
 
 def test_the_hook_is_the_page_s() -> None:

@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from sqlkit.checking.findings import CODES, Finding, Place, Severity, Trouble
+from sqlkit.checking.project import read_projects
 from sqlkit.checking.report.machines import github_report, json_report
 from sqlkit.checking.report.people import plain, report_lines
-from sqlkit.checking.run import Counts, Report
+from sqlkit.checking.run import Counts, Report, check
+from sqlkit.migrate import migrate
 from sqlkit.testing import TestServer
 from tests.wrong_projects import CASES, WRONG, Databases, databases
 
@@ -38,6 +41,30 @@ def test_other_formats(form: str, spell: object, wrong: Databases, monkeypatch: 
     monkeypatch.chdir(WRONG / "refused")
     assert callable(spell)
     assert spell(wrong.report("refused")) == Path(f"report.{form}").read_text(encoding="utf-8")
+
+
+SONGS = """
+insert into songs
+select number, 'Song ' || number, 'Artist ' || number % 500, number % 200 from generate_series(1, 20000) as number;
+create index songs_artist_idx on songs (artist);
+analyze songs;
+"""
+
+
+def test_plans(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large table that is read from end to end, since its index went, gets its report, to the letter."""
+    monkeypatch.chdir(WRONG / "planned")
+    (project,) = read_projects()
+    project = project.replaced(plans=tmp_path / "plans.json")
+    migrate(dsn, WRONG / "migrations")
+    with psycopg.connect(dsn) as conn:
+        conn.execute(SONGS)
+    assert check(project, dsn, update_plans=True).status() == 0
+    assert check(project, dsn, plans=True).status() == 0
+    with psycopg.connect(dsn) as conn:
+        conn.execute("drop index songs_artist_idx")
+    report = check(project, dsn, plans=True)
+    assert plain(report_lines(report)) == Path("plans.txt").read_text(encoding="utf-8")
 
 
 # What no wrong project shows
