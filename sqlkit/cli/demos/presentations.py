@@ -58,20 +58,17 @@ def _people(app: Presentations) -> tuple[list[User], list[Voice]]:
     with app.db.transaction() as conn:
         # Two demos at once would each find nothing, and then meet in the same addresses.
         conn.execute("select pg_advisory_xact_lock(hashtext('sqlkit.demo.presentations'))")
-        of_demo = [f"%@{SAMPLE_DOMAIN}"]
-        for log in LOGS:
-            conn.execute(
-                f"delete from {log.table} where owner_id in (select user_id from users where email like %s)",  # noqa: S608
-                of_demo,
-            )
-        users, voices = [], []
+        former, users, voices = [], [], []
         for seed, new in enumerate(sample_users()):
             old = app.users.get_user_by_email(conn, email=new.email or "")
             if old is not None:
                 app.users.delete_user(conn, user_id=old.user_id)
+                former.append(old.user_id)
             users.append(app.users.create_user(conn, user=new))
             for voice in sample_voices(users[-1].user_id, seed=seed):
                 voices.append(app.voices.create_voice(conn, voice=voice))
+        for log in LOGS:
+            conn.execute(f"delete from {log.table} where owner_id = any(%s)", [former])  # noqa: S608
     answers.print(f"People: {len(users)} at {SAMPLE_DOMAIN}, with {len(voices)} voices")
     return users, voices
 
