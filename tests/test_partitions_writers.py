@@ -138,6 +138,20 @@ def test_rows_of_now_need_no_times(db: Connection, logs: LogQueries) -> None:
     assert sum(counts(db).values()) == 1
 
 
+def test_midnight_between_the_two_tries(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row of now that is tried again after midnight finds the partition of the new day, too."""
+
+    def clocks(scene: object) -> Iterator[Any]:
+        return last_moment, last_moment
+        yield
+
+    last_moment = utc(2005, 12, 31, 23, 59, 59, 999999)
+    monkeypatch.setattr("sqlkit.operations.partitions.clocks", clocks)
+    moments = iter([last_moment, utc(2006)])
+    with_partition(db, lambda conn: conn.execute("insert into events values ('e', %s)", [next(moments)]), DAYS)
+    assert counts(db, "events") == {"events_2006_01_01": 1}
+
+
 def test_nothing_is_asked_where_nothing_is_missing(db: Connection, logs: LogQueries) -> None:
     """Where the partition stands, the work is called once and the times are not read."""
     make_partitions(db, MONTHS, [NOW])

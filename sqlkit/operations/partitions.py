@@ -7,7 +7,7 @@ months of UTC, whatever the session's time zone is. Several processes may do thi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Any, TypeVar, overload
@@ -37,6 +37,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Executor)
 A = TypeVar("A", bound=AsyncExecutor)
 
+UNTIL_IT_IS_WRITTEN = timedelta(minutes=1)  # in which a row of now may come to be one of tomorrow
 PATIENCE = 30.0  # seconds to try for a lock, in short tries between which writers go on
 
 
@@ -233,9 +234,10 @@ async def _with_async(
 
 
 def _missing(scene: Scene, table: Partitioned, moments: list[datetime] | None) -> Steps[PartitionReport]:
-    """Make what rows of these times lack; without times, the rows of this transaction and of now."""
+    """Make what rows of these times lack; without times, the rows of this transaction, of now, and of right after."""
     if moments is None:
-        moments = list((yield from clocks(scene)))
+        began, clock = yield from clocks(scene)
+        moments = [began, clock, clock + UNTIL_IT_IS_WRITTEN]
     return (yield from made(scene, table, _sorted(table, moments), PATIENCE))
 
 
