@@ -37,9 +37,11 @@ create table events (
 """
 
 
-def utc(year: int, month: int = 1, day: int = 1, *rest: int) -> datetime:
+def utc(
+    year: int, month: int = 1, day: int = 1, hour: int = 0, minute: int = 0, second: int = 0, microsecond: int = 0
+) -> datetime:
     """Return a moment of UTC."""
-    return datetime(year, month, day, *rest, tzinfo=UTC)
+    return datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
 
 
 def made_tables(dsn: str) -> psycopg.Connection[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -141,7 +141,7 @@ def test_rows_of_now_need_no_times(db: Connection, logs: LogQueries) -> None:
 def test_midnight_between_the_two_tries(db: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """A row of now that is tried again after midnight finds the partition of the new day, too."""
 
-    def clocks(scene: object) -> Iterator[Any]:
+    def clocks(scene: object) -> Generator[Any, Any, tuple[datetime, datetime]]:
         return last_moment, last_moment
         yield
 
