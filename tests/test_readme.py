@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+COMMAND = "from sqlkit.cli import main; main()"
 NAMED = re.compile(r"(?:--|#) (\S+\.(?:sql|py))\n")
 
 
@@ -69,6 +70,36 @@ def test_the_errors_are_those_that_the_readme_shows(project: Path, file: str, ol
     promised = next(block for block in blocks("README.md", "text") if "SongQueries.get_song" in block).splitlines()
     error = run(project).stderr.splitlines()[-1]
     assert error.split(": ", 1)[1].replace(f"{project}{os.sep}", "") == promised[line]
+
+
+def test_the_check_finds_what_the_readme_shows(project: Path) -> None:
+    """The finding of "What sqlkit check proves" is what the mistake gives; without it the example is clean."""
+    command = [sys.executable, "-c", COMMAND, "check", "app", "--migrations", "migrations"]
+    clean = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    assert clean.returncode == 0, clean.stdout + clean.stderr
+    path = project / "app.py"
+    text = path.read_text(encoding="utf-8")
+    assert "    key: str | None\n" in text
+    path.write_text(text.replace("    key: str | None\n", "    key: str\n"), encoding="utf-8")
+    found = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 1
+    promised = next(block for block in blocks("README.md", "text") if "SK007" in block)
+    assert found.stdout.startswith(promised.split("\n", 1)[1])
+
+
+def test_the_page_on_null_shows_what_describe_says(tmp_path: Path) -> None:
+    """The verdicts and reasons of docs/nullability.md are those of ``sqlkit describe``."""
+    for text in blocks("docs/nullability.md", "sql"):
+        named = NAMED.match(text)
+        assert named is not None
+        path = tmp_path / named[1]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    shown, expected = blocks("docs/nullability.md", "console")[0].split("\n", 1)
+    command = [sys.executable, "-c", COMMAND, *shown.removeprefix("$ sqlkit ").split()]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == expected
 
 
 def test_the_readme_names_what_there_is() -> None:
