@@ -37,6 +37,13 @@ create table part_1 partition of part for values from (0) to (2);
 create table part_2 partition of part for values from (2) to (9);
 create table ruled (r_id int primary key, v int);
 create rule ruled_rule as on insert to ruled do instead insert into t (id) values (new.r_id) returning id, d;
+create table settings (only_one bool primary key default true check (only_one), a int);
+create table state (state_id int not null default 1 check (state_id = 1 and a > 0), a int, unique (state_id));
+create table loose (loose_id int unique check (loose_id = 1), a int);
+create table others (other_id int primary key check (not (other_id = 1)));
+create table never (yes bool not null unique check (not yes));
+create table notes (a int, gone bool);
+create unique index notes_one on notes ((true)) where not gone;
 create view tu as select t.id, u.u_id, u.x from t inner join u on u.t_id = t.id;
 create view named as select id as k, c, a from t where d >= 0;
 create view grouped as select t_id, count(*) as n, max(x) as x from u group by t_id;
@@ -183,6 +190,14 @@ SINGLE: list[tuple[str, str | None]] = [
     ("select v from part where p_id = :i and day = :j", "unique key part_pkey"),
     ("select v from part where p_id = :i", None),
     ("select v from part_1 where p_id = :i and day = :j", "unique key part_1_pkey"),
+    ("select a from settings", "unique key settings_pkey"),
+    ("select u.x from settings inner join u on u.u_id = settings.a", "unique key settings_pkey, unique key u_pkey"),
+    ("select a from state", "unique key state_state_id_key"),
+    ("select a from loose", None),
+    ("select yes from never", "unique key never_yes_key"),
+    ("select other_id from others", None),
+    ("select a from notes where not gone", "unique key notes_one"),
+    ("select a from notes", None),
     ("select * from tu where u_id = :i", "unique key t_pkey, unique key u_pkey"),
     ("select * from tu where id = :i", None),
     ("select * from named where k = :i", "unique key t_pkey"),
@@ -417,6 +432,12 @@ def fill(conn: psycopg.Connection[Any], chance: random.Random) -> None:
         texts[:1] * 9 + texts,
         NUMBERS,
     )
+    add("settings", "only_one, a", [True], small)
+    add("state", "state_id, a", [1], [1, 2])
+    add("loose", "loose_id, a", [1, None], small)
+    add("others", "other_id", [2, 3])
+    add("never", "yes", [False])
+    add("notes", "a, gone", small, [True, False])
     add("mother", "m_id, v", small[1:], small)
     add("child", "m_id, v, w", small[1:], small, small)
     add("part", "p_id, day, v", small[1:], small[1:], small)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from sqlkit.checking.schema import Schema
+from sqlkit.checking.cardinality.expressions import conjuncts
+from sqlkit.checking.schema import Relation, Schema
 from sqlkit.checking.trees import Node, TreeError, parse_tree
 
 __all__ = ["Key", "KeyFacts", "KeyPart", "facts_of"]
@@ -99,15 +100,33 @@ class KeyFacts:
             if None in families or key.columns.count(0) != len(expressions) or key.partial != (predicate is not None):
                 continue
             waiting = iter(expressions)
-            yield Key(
-                key.name,
-                tuple(
-                    KeyPart(column, None if column else next(waiting), family, self.lenience(collation))
-                    for column, family, collation in zip(key.columns, families, key.collations, strict=True)
-                    if family is not None
-                ),
-                predicate,
-            )
+            parts = [
+                KeyPart(column, None if column else next(waiting), family, self.lenience(collation))
+                for column, family, collation in zip(key.columns, families, key.collations, strict=True)
+                if family is not None
+            ]
+            yield Key(key.name, tuple(part for part in parts if not self._is_constant(part, relation)), predicate)
+
+    def _is_constant(self, part: KeyPart, relation: Relation) -> bool:
+        """Tell whether a part is the same in all rows: a constant, or a column that a check holds to one."""
+        if part.expression is not None:
+            return part.expression.tag == "CONST" and part.expression["constisnull"] == "false"
+        if part.column not in relation.columns or not relation.columns[part.column].not_null:
+            return False
+        return any(self._holds(condition, part) for check in relation.checks for condition in conjuncts(check))
+
+    def _holds(self, condition: Node, part: KeyPart) -> bool:
+        """Tell whether a condition is ``column = constant``, or the column itself or its negation."""
+        negated = condition.tag == "BOOLEXPR" and condition["boolop"] == "not"
+        if (value := condition.nodes("args")[0] if negated else condition).tag == "VAR":
+            return value.number("varattno") == part.column
+        if condition.tag != "OPEXPR" or part.family not in self.equality(condition.number("opno")):
+            return False
+        sides = [side["arg"] if side.tag == "RELABELTYPE" else side for side in condition.nodes("args")]
+        tags = [side.tag for side in sides]
+        if sorted(tags) != ["CONST", "VAR"] or self.lenience(int(condition.get("inputcollid", "0"))) != 0:
+            return False
+        return sides[tags.index("VAR")].number("varattno") == part.column
 
     def _trees_of(self, relation: int, name: str) -> tuple[list[Node], Node | None]:
         expressions, predicate = self.trees.get((relation, name), (None, None))
