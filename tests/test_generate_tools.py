@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,7 +28,8 @@ from sqlkit.testing import TestServer, dropped_afterwards
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "tests" / "data" / "generate"
 PROGRAMS = Path(sys.executable).parent
-COLOURS = [("sync",), ("async",), ("sync", "async")]
+COLOURS = [("sync",), ("sync", "async")]  # async alone is what reuses models
+KINDS = ["_".join(colours) for colours in COLOURS]
 SOLEIL = sorted((ROOT / "sql" / "soleil").glob("*.sql"))
 #: Names that are keywords, builtins or methods of pydantic's, and a column of nearly every kind of type.
 NASTY = DATA / "nasty.sql"
@@ -57,6 +59,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, soleil_shared_dsn: str, na
                 output = package / f"{path.stem}_{'_'.join(colours)}.py"
                 layout = layout_for(path, output, colours=colours)
                 output.write_text(generate(conn, read_statements(path), layout), "utf-8")
+            for path in paths if paths is SOLEIL else []:
+                output = package / f"{path.stem}_reusing.py"
+                layout = layout_for(path, output, colours=("async",))
+                text = generate(conn, read_statements(path), layout, models_from="sqlkit.apps.soleil.models")
+                output.write_text(text, "utf-8")
     return folder
 
 
@@ -86,18 +93,26 @@ def test_pyright_finds_nothing(project: Path) -> None:
     assert run(project, "pyright", "--pythonpath", sys.executable) == ""
 
 
-@pytest.mark.parametrize("colours", COLOURS, ids="_".join)
-@pytest.mark.parametrize("files", [SOLEIL, [NASTY]], ids=["soleil", "nasty"])
+@pytest.mark.parametrize(
+    ("files", "kind"), [*((SOLEIL, kind) for kind in [*KINDS, "reusing"]), *(([NASTY], kind) for kind in KINDS)]
+)
 def test_check_finds_nothing(
-    project: Path, soleil_shared_dsn: str, nasty_dsn: str, files: list[Path], colours: tuple[str, ...]
+    project: Path, soleil_shared_dsn: str, nasty_dsn: str, files: list[Path], kind: str
 ) -> None:
     """Loaded, they agree with what PostgreSQL says of the statements."""
-    modules = tuple(f"generated_queries.{path.stem}_{'_'.join(colours)}" for path in files)
+    modules = tuple(f"generated_queries.{path.stem}_{kind}" for path in files)
     dsn, schema = (soleil_shared_dsn, "soleil") if files is SOLEIL else (nasty_dsn, None)
     report = check(Project(project, modules=modules, schema=schema), dsn)
     assert report.counts.statements == sum(len(read_statements(path)) for path in files)
     assert [(found.code, found.query, found.message) for found in report.findings] == []
     assert report.troubles == ()
+
+
+def test_models_that_exist_are_reused(project: Path) -> None:
+    """Soleil's own models, written by hand, have the fields that its statements want."""
+    text = (project / "generated_queries" / "bands_reusing.py").read_text("utf-8")
+    assert re.findall(r"^class (\w+)", text, re.MULTILINE) == ["BandQueries"]
+    assert "from sqlkit.apps.soleil.models import (" in text
 
 
 def test_nasty_names_work(project: Path, nasty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlkit.checking.description import ServerType
 from sqlkit.checking.servertypes import ServerTypes
@@ -11,9 +12,12 @@ from sqlkit.generating.naming import Names, camel, identifier, member_name, sing
 from sqlkit.generating.plan import Alias, ClassPlan, EnumPlan, FieldPlan, ModulePlan, named, quoted
 from sqlkit.values.catalog import JSONS, PgType
 
-__all__ = ["ANY", "Annotator", "field_for", "hides_attribute", "nullable"]
+__all__ = ["ANY", "Annotator", "field_for", "hides_attribute", "nullable", "told_apart"]
 
 ANY = named("Any", "typing")
+
+#: How no field of a model may begin.
+PROTECTED = ("model_validate", "model_dump")
 
 #: The Python type that holds each of PostgreSQL's without loss; all others are texts.
 NATURAL = {
@@ -112,7 +116,7 @@ class Annotator:
         if not pgtype.fields:
             return ANY
         if key not in self._composites:
-            fields = tuple(
+            fields = told_apart(
                 field_for(column, nullable(self.annotate(part, document=document))) for column, part in pgtype.fields
             )
             other = self._composites.get((pgtype, not document))
@@ -141,13 +145,26 @@ class Annotator:
 def field_for(column: str, annotation: str, default: str | None = None) -> FieldPlan:
     """Return the field of a model for a column: by an alias where Python or pydantic cannot have its name."""
     name = identifier(column)
-    if hides_attribute(name):
+    if name.startswith(PROTECTED):
+        name = f"column_{name}"
+    elif hides_attribute(name):
         name = f"{name}_"
     return FieldPlan(name, annotation, default, alias=None if name == column else column)
+
+
+def told_apart(fields: Iterable[FieldPlan]) -> tuple[FieldPlan, ...]:
+    """Return the fields of one model, with a number where two columns would have one name."""
+    listed = list(fields)
+    names = Names(part.name for part in listed if part.alias is None)
+    found: list[FieldPlan] = []
+    for part in listed:
+        name = part.name if part.alias is None else names.take(part.name)
+        found.append(replace(part, name=name))
+    return tuple(found)
 
 
 def hides_attribute(name: str) -> bool:
     """Tell whether a field of this name would hide what every model has."""
     from pydantic import BaseModel
 
-    return hasattr(BaseModel, name) or name.startswith(("model_validate", "model_dump"))
+    return hasattr(BaseModel, name) or name.startswith(PROTECTED)

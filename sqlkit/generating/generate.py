@@ -65,5 +65,8 @@ def generate(
     """
     plan = plan_module(conn, statements, (layout.protocol, f"Async{layout.protocol}", layout.variable))
     if models_from is not None:
-        layout = replace(layout, reused=reuse(plan, models_from))
+        reused = reuse(plan, models_from)
+        used = plan.used()
+        layout = replace(layout, reused=tuple((name, module) for name, module in reused if name in used))
+    plan.prune()
     return write_module(plan, layout)

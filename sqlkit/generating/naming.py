@@ -63,14 +63,17 @@ def identifier(written: str) -> str:
     name = "".join(letter if f"a{letter}".isidentifier() else "_" for letter in name).lstrip("_")
     if name[:1].isdigit():
         name = f"n{name}"
-    if keyword.iskeyword(name) or not name.isidentifier():
-        name = f"{name}_" if name else "column"
-    return name
+    while name and not name[0].isidentifier():  # an accent without its letter
+        name = name[1:].lstrip("_")
+    if keyword.iskeyword(name):
+        return f"{name}_"
+    return name or "column"
 
 
 def member_name(label: str) -> str:
     """Return the name of an enum's member: ``on hold`` is ``ON_HOLD``."""
     name = "_".join(_WORD.findall(unicodedata.normalize("NFKC", label))).upper()
+    name = unicodedata.normalize("NFKC", name)
     if name[:1].isdigit():
         name = f"N{name}"
     return name if name.isidentifier() else "EMPTY" if not label else "OTHER"

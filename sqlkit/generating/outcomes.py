@@ -109,7 +109,7 @@ def _columns(statement: Statement, variants: Sequence[Described]) -> tuple[Outpu
     found: dict[str, OutputColumn] = {}
     for described in variants:
         names = [column.name for column in described.columns]
-        if len(names) > 1 and UNNAMED in names:
+        if len(names) > 1 and any(each.name == UNNAMED and each.source is None for each in described.columns):
             raise refuse(statement, "a column has no name: give it one with as")
         for name in names:
             if names.count(name) > 1:

@@ -49,6 +49,10 @@ class FieldPlan:
     demands: tuple[tuple[str, str], ...] = ()
     alias: str | None = None
 
+    def texts(self) -> tuple[str, ...]:
+        """Return all Python text of the field."""
+        return (self.annotation, self.default or "", *(value for _, value in self.demands))
+
 
 @dataclass(slots=True)
 class ClassPlan:
@@ -100,6 +104,11 @@ class MethodPlan:
     returns: str
     stream: bool = False
 
+    def texts(self) -> tuple[str, ...]:
+        """Return all annotations and defaults of the method."""
+        parameters = (*self.parameters, *((self.items,) if self.items else ()))
+        return (self.returns, *(part.annotation for part in parameters), *(part.default or "" for part in parameters))
+
 
 @dataclass(slots=True)
 class ModulePlan:
@@ -109,3 +118,22 @@ class ModulePlan:
     enums: list[EnumPlan] = field(default_factory=list)
     classes: list[ClassPlan] = field(default_factory=list)
     methods: list[MethodPlan] = field(default_factory=list)
+
+    def used(self) -> set[str]:
+        """Return the module's own names that its methods ask for, directly or through a field of a class."""
+        fields = {each.name: [text for part in each.fields for text in part.texts()] for each in self.classes}
+        found: set[str] = set()
+        waiting = [text for method in self.methods for text in method.texts()]
+        while waiting:
+            for module, name in TYPE.findall(waiting.pop()):
+                if not module and name not in found:
+                    found.add(name)
+                    waiting += fields.get(name, [])
+        return found
+
+    def prune(self) -> None:
+        """Leave out what no method asks for."""
+        used = self.used()
+        self.aliases = [each for each in self.aliases if each.name in used]
+        self.enums = [each for each in self.enums if each.name in used]
+        self.classes = [each for each in self.classes if each.name in used]

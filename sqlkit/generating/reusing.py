@@ -6,6 +6,7 @@ import importlib
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any, get_args, get_origin
 
@@ -128,8 +129,6 @@ def _apply(plan: ModulePlan, renamed: Mapping[str, str]) -> None:
     def spelled(text: str) -> str:
         return TYPE.sub(lambda found: named(renamed.get(found[2], found[2])) if not found[1] else found[0], text)
 
-    from dataclasses import replace
-
     plan.enums = [each for each in plan.enums if each.name not in renamed]
     plan.classes = [each for each in plan.classes if each.name not in renamed]
     for model in plan.classes:
@@ -142,7 +141,10 @@ def _apply(plan: ModulePlan, renamed: Mapping[str, str]) -> None:
             method,
             returns=spelled(method.returns),
             items=method.items and replace(method.items, annotation=spelled(method.items.annotation)),
-            parameters=tuple(replace(part, annotation=spelled(part.annotation)) for part in method.parameters),
+            parameters=tuple(
+                replace(part, annotation=spelled(part.annotation), default=part.default and spelled(part.default))
+                for part in method.parameters
+            ),
         )
         for method in plan.methods
     ]

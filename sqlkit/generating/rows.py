@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from sqlkit.checking.description import JsonShape
-from sqlkit.generating.annotating import ANY, Annotator, field_for, nullable
+from sqlkit.generating.annotating import ANY, Annotator, field_for, nullable, told_apart
 from sqlkit.generating.catalogue import Table
 from sqlkit.generating.constraints import demands_of
 from sqlkit.generating.naming import camel, singular
@@ -117,7 +117,7 @@ class RowModels:
             fields.sort(
                 key=lambda part: order.index(part.alias or part.name) if (part.alias or part.name) in order else 99
             )
-        key = tuple(fields)
+        key = told_apart(fields)
         if key not in self.shapes:
             self.shapes[key] = Shape(key, table, missing, beside)
         if statement not in self.shapes[key].statements:
@@ -198,7 +198,7 @@ class RowModels:
             inner = self._in_document(shape.parts.get(key), shape.types.get(key, 0), f"{hint}{camel(singular(key))}")
             fields.append(field_for(key, nullable(inner) if can_be_null else inner))
         known = next((each for each in self.shapes.values() if _is_documented_by(each.fields, fields)), None)
-        return self._class(known or self._document_shape(tuple(fields)), hint)
+        return self._class(known or self._document_shape(told_apart(fields)), hint)
 
     def _document_shape(self, fields: tuple[FieldPlan, ...]) -> Shape:
         doc = f"A document that ``{self.statement}`` builds."
