@@ -305,9 +305,7 @@ def test_completion(project: str, words: str, offered: list[str]) -> None:
     """The shell offers codes, projects and formats."""
     Path("pyproject.toml").write_text('[[tool.sqlkit.project]]\nname = "shop"\n', encoding="utf-8")
     variables = {"_SQLKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    result = subprocess.run(
-        [sys.executable, "-c", MAIN], env=os.environ | variables, capture_output=True, text=True, timeout=60
-    )
+    result = CliRunner().invoke(app, [], prog_name="sqlkit", env=variables)
     assert result.stdout.split() == offered
 
 
