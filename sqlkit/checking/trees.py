@@ -17,8 +17,11 @@ __all__ = ["Node", "TreeError", "parse_tree", "walk"]
 #: A word, or a node that holds none but plain words, which most do.
 WORD = re.compile(r"\{\w+(?: :\w+ [^\s(){}\[\]\\\":]+)*\}|\{\w*|[()}\[\]]|(?:[^\s(){}\[\]\\]|\\.)+", re.DOTALL)
 
-#: What no reader wants: the rights of an entry and the names of its columns, which are long.
-UNREAD = re.compile(r" :(?:rteperminfos \((?:\{[^{}\\]*\} ?)*\)|eref \{[^{}\\]*\})")
+#: What no reader wants: the rights of an entry, and names, which are long and in quotes.
+UNREAD = re.compile(
+    r" :(?:rteperminfos \((?:\{[^{}\\]*\} ?)*\)|(?:alias|eref|join_using_alias) \{[^{}\\]*\}"
+    r"|(?:ctecolnames|operName|usingClause) \([^(){}\\]*\))"
+)
 
 #: What no reader wants either and stands at every column and call: to cut it here costs less than to read it.
 COMMON = (
