@@ -36,6 +36,7 @@ __all__ = [
     "FileChanges",
     "LogChanges",
     "LogCount",
+    "LogFacts",
     "LogLevel",
     "NewAnalysis",
     "NewEntry",

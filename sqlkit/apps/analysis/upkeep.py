@@ -6,9 +6,10 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypeVar
 
 import psycopg
+from typing_extensions import TypedDict  # pydantic wants it below Python 3.12
 
 from sqlkit.apps import MIGRATIONS
 from sqlkit.apps.analysis import system

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from psycopg import sql
+
 from sqlkit.apps import MIGRATIONS
 from sqlkit.apps.presentations.application import LOGS, Presentations
 from sqlkit.apps.presentations.models import Job, JobResult, JobStatus, NewJob, User, Voice
@@ -68,7 +70,8 @@ def _people(app: Presentations) -> tuple[list[User], list[Voice]]:
             for voice in sample_voices(users[-1].user_id, seed=seed):
                 voices.append(app.voices.create_voice(conn, voice=voice))
         for log in LOGS:
-            conn.execute(f"delete from {log.table} where owner_id = any(%s)", [former])  # noqa: S608
+            statement = sql.SQL("delete from {} where owner_id = any(%s)").format(sql.Identifier(log.table))
+            conn.execute(statement, [former])
     answers.print(f"People: {len(users)} at {SAMPLE_DOMAIN}, with {len(voices)} voices")
     return users, voices
 
