@@ -205,9 +205,11 @@ class Schema:
     def _read_relations(self, wanted: list[int]) -> None:
         self._relations |= dict.fromkeys(wanted)
         for *facts, view in self._rows(RELATIONS, wanted, wanted):
-            self._relations[facts[0]] = Relation(*(*facts, _first(view)))
+            facts.append(_first(view))
+            self._relations[facts[0]] = Relation(*facts)
         for oid, *column, has_default, default in self._rows(ATTRIBUTES, wanted, wanted):
-            attribute = Attribute(*(*column, _read(default) if has_default else None))
+            column.append(_read(default) if has_default else None)
+            attribute = Attribute(*column)
             self._of(oid).columns[attribute.number] = attribute
         for oid, kind, name, columns, target, target_columns, operators, actions, tree in self._rows(
             CONSTRAINTS, wanted, wanted

@@ -123,7 +123,8 @@ def _plain_tree(text: str) -> Node:
 
 
 def _node(value: list[Any]) -> Node:
-    node = Node(RENAMED.get(value[0], value[0]))
+    tag: str = value[0]
+    node = Node(RENAMED.get(tag) or tag)
     name = ""
     for part in value[1:]:
         if part.__class__ is str:
@@ -170,7 +171,7 @@ def _parse(text: str) -> Any:
             else:
                 here[key] = _leaf(word)
         elif first == "{" or first == "(" or first == "[":
-            opened: Any = Node(RENAMED.get(word[1:], word[1:])) if first == "{" else []
+            opened: Any = Node(RENAMED.get(word[1:]) or word[1:]) if first == "{" else []
             if in_list:
                 here.append(opened)
             else:
@@ -205,7 +206,7 @@ def _cut(text: str) -> str:
 def _leaf(word: str) -> Node:
     """Read a node without nodes or lists inside."""
     tag, *parts = word[1:-1].split(" ")
-    node = Node(RENAMED.get(tag, tag))
+    node = Node(RENAMED.get(tag) or tag)
     node.update(zip([key[1:] for key in parts[::2]], parts[1::2], strict=True))
     if "<>" in word:
         node.update({key: None for key, value in node.items() if value == "<>"})

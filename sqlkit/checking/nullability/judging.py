@@ -28,7 +28,7 @@ class Queries(Protocol):
         """Return the verdict of a query that stands for one value."""
         ...
 
-    def values(self, query: Node, scope: Scope) -> list[Verdict]:
+    def values(self, query: Node, outer: Scope | None) -> list[Verdict]:
         """Return the verdicts of a query's columns."""
         ...
 
