@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from sqlkit.checking.sources import importable
 from sqlkit.checking.workbench import CannotCheck, Workbench
 from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.describe import chosen_statements, project_of
@@ -94,7 +95,8 @@ def generate_command(
             with workbench.bench(project) as bench:
                 for limit in bench.limits:
                     say(limit, error=True)
-                text = generate(bench.conn, statements, layout, models_from=models_from)
+                with importable(project.root):
+                    text = generate(bench.conn, statements, layout, models_from=models_from)
         except CannotCheck as reason:
             raise ConfigurationError(str(reason)) from None
     differs = False
@@ -137,12 +139,17 @@ def _tell(source: _Source, file: Path, sql_output: Path | None) -> None:
 
 def _write(path: Path, text: str) -> bool:
     """Write a file that is not there; of one that is, print how it differs. Return whether it does."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
-        say(f"{path}: written")
-        return False
-    old = path.read_text(encoding="utf-8")
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+            say(f"{path}: written")
+            return False
+        old = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read or written: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not UTF-8, so it is not compared: name another file") from None
     if old == text:
         say(f"{path}: is as it would be written")
         return False

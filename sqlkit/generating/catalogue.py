@@ -14,7 +14,7 @@ import psycopg
 __all__ = ["Catalogue", "EnumType", "Table", "TableColumn"]
 
 _TABLE = """
-select c.oid, c.relname, obj_description(c.oid, 'pg_class')
+select c.oid, c.relname, c.relkind in ('r', 'p'), obj_description(c.oid, 'pg_class')
 from pg_class as c
 where c.oid = to_regclass(%s)
 """
@@ -50,7 +50,7 @@ order by a.attnum
 
 #: What every new row must satisfy; one that is not validated holds for new rows too.
 _CHECKS = """
-select pg_get_expr(con.conbin, con.conrelid)
+select pg_get_expr(con.conbin, con.conrelid), con.convalidated
 from pg_constraint as con
 where con.conrelid = %s and con.contype = 'c' and coalesce((to_jsonb(con) ->> 'conenforced')::boolean, true)
 order by con.conname
@@ -83,13 +83,18 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view: its columns in order, and the CHECK constraints in SQL."""
+    """A table or view (``stored`` is False then): its columns in order, and the CHECK constraints in SQL.
+
+    ``checks`` hold for each new row, ``proved`` for those that are there, too.
+    """
 
     oid: int
     name: str
+    stored: bool
     comment: str | None
     columns: Mapping[str, TableColumn]
     checks: tuple[str, ...]
+    proved: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +129,13 @@ class Catalogue:
             return None
         if row is None:
             return None
-        oid, relname, comment = row
+        oid, relname, stored, comment = row
         if oid not in self._by_oid:
             columns = [_column(*found) for found in self.conn.execute(_COLUMNS, [oid])]
-            checks = tuple(text for (text,) in self.conn.execute(_CHECKS, [oid]))
+            checks = self.conn.execute(_CHECKS, [oid]).fetchall()
+            proved = tuple(text for text, validated in checks if validated)
             by_name = {column.name: column for column in columns}
-            self._by_oid[oid] = Table(oid, relname, comment, by_name, checks)
+            self._by_oid[oid] = Table(oid, relname, stored, comment, by_name, tuple(text for text, _ in checks), proved)
         return self._by_oid[oid]
 
     def column(self, source: str) -> tuple[Table, TableColumn] | None:

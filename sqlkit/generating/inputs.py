@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -193,6 +193,8 @@ class InputModels:
         if target is None or table is None or column is None:
             return Value(self.annotator.annotate(wanted.type.structure, wanted.type.labels))
         value = self._written(table, column, wanted.type)
+        if wanted.not_null:  # behind a view, too, whose own columns take anything
+            value = replace(value, takes_none=False)
         if target.replaced:
             return Value(value.annotation, True, None, value.demands)
         return value
@@ -238,6 +240,8 @@ def _tree(outcome: Outcome, references: Iterable[Reference], depth: int = 0) -> 
             if not isinstance(inner, dict):
                 raise refuse(outcome.statement, f":{reference} and :{part} are both parameters: choose another name")
             group = inner
+        if reference not in outcome.wanted:
+            raise refuse(outcome.statement, f":{reference} stands in no variant that was described")
         group[last] = outcome.wanted[reference]
     return root
 

@@ -7,6 +7,8 @@ from sqlkit.generating.inputs import InputModels
 from sqlkit.generating.outcomes import Outcome, refuse
 from sqlkit.generating.plan import TYPE, MethodPlan, ParameterPlan, named
 from sqlkit.generating.rows import RowModels
+from sqlkit.lexer import Kind, tokenize
+from sqlkit.statements import Statement
 
 __all__ = ["method_of"]
 
@@ -28,7 +30,7 @@ def method_of(outcome: Outcome, rows: RowModels, inputs: InputModels) -> MethodP
     else:
         parameters = inputs.parameters(outcome)
         returns, stream = _returns(outcome, rows, word)
-    first = statement.text.split(None, 1)[0].lower() if statement.text.strip() else ""
+    first = _first_word(statement)
     lead = "Return" if outcome.columns and returns not in (AFFECTED, "None") else LEADS.get(first, "Run")
     return MethodPlan(statement.name, statement.doc, lead, parameters, items, returns, stream)
 
@@ -60,8 +62,13 @@ def _returns(outcome: Outcome, rows: RowModels, word: str | None) -> tuple[str, 
 
 
 def _counts(outcome: Outcome) -> bool:
-    first = outcome.statement.text.split(None, 1)[0].lower()
-    return first in ("insert", "update", "delete", "merge", "with", "copy")
+    return _first_word(outcome.statement) in ("insert", "update", "delete", "merge", "with", "copy")
+
+
+def _first_word(statement: Statement) -> str:
+    """Return the word that says what a statement does, behind comments and parentheses."""
+    text = statement.text
+    return next((text[start:end].lower() for kind, start, end in tokenize(text) if kind is Kind.WORD), "")
 
 
 def _is_void(outcome: Outcome) -> bool:

@@ -121,6 +121,8 @@ def _columns(statement: Statement, variants: Sequence[Described]) -> tuple[Outpu
             elif known.described.type.structure != column.type.structure:
                 raise refuse(statement, f"the column {column.name!r} is of another type in another variant: cast it")
             else:
-                found[column.name] = replace(known, nullable=known.nullable or column.nullable)
+                in_row = known.described.nullable_in_row or column.nullable_in_row
+                merged = replace(known.described, nullable_in_row=in_row)
+                found[column.name] = replace(known, described=merged, nullable=known.nullable or column.nullable)
     everywhere = set.intersection(*({column.name for column in described.columns} for described in variants))
     return tuple(replace(column, always=name in everywhere) for name, column in found.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import tomllib
 from dataclasses import dataclass
@@ -10,15 +11,13 @@ from typing import Any
 
 from sqlkit.generating.naming import camel, identifier, singular
 from sqlkit.generating.plan import named, quoted
+from sqlkit.generating.silencing import rules_on
 from sqlkit.generating.writing import Layout
 
 __all__ = ["layout_for"]
 
 #: ruff's and black's own, where the project says nothing.
 WIDTH = 88
-
-#: How ruff's rule on parameters with the name of a builtin is selected.
-SHADOWING = frozenset({"A", "A0", "A00", "A002"})
 
 
 def layout_for(
@@ -33,12 +32,12 @@ def layout_for(
     style = _style(place.parent)
     return Layout(
         protocol=protocol or camel(singular(stem), "queries"),
-        variable="statements" if stem in ("sqlkit", "load") else stem,
+        variable=f"{stem}_queries" if stem in ("sqlkit", "async") or hasattr(builtins, stem) else stem,
         path=_relative(sql, place) if output else quoted(sql.as_posix()),
         file=sql.name,
         colours=colours,
         width=style.width,
-        watches_builtins=style.watches_builtins,
+        watched=style.watched,
         own=frozenset(_packages(style.root)),
     )
 
@@ -58,11 +57,11 @@ class _Style:
 
     root: Path
     width: int = WIDTH
-    watches_builtins: bool = False
+    watched: frozenset[str] = frozenset()
 
 
 def _style(folder: Path) -> _Style:
-    """Read the nearest ``ruff.toml`` or ``pyproject.toml``: how wide lines are there, and whether ruff's A002 is on."""
+    """Read the nearest ``ruff.toml`` or ``pyproject.toml``: how wide lines are there, which rules are on."""
     for parent in (folder, *folder.parents):
         for name in (".ruff.toml", "ruff.toml", "pyproject.toml"):
             if (parent / name).is_file():
@@ -83,10 +82,7 @@ def _style_of(root: Path, content: dict[str, Any], *, own: bool) -> _Style:
     ruff = tools.get("ruff", {})
     width = ruff.get("line-length") or tools.get("black", {}).get("line-length")
     lint = {**ruff, **ruff.get("lint", {})}
-    selected = {*lint.get("select", ()), *lint.get("extend-select", ())}
-    ignored = {*lint.get("ignore", ()), *lint.get("extend-ignore", ())}
-    watches = bool(selected & {*SHADOWING, "ALL"}) and not ignored & SHADOWING
-    return _Style(root, width if isinstance(width, int) else WIDTH, watches)
+    return _Style(root, width if isinstance(width, int) else WIDTH, rules_on(lint))
 
 
 def _packages(root: Path) -> list[str]:

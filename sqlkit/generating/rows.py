@@ -44,8 +44,8 @@ class Shape:
 
 
 def is_mostly(table: Table | None, missing: Sequence[str]) -> bool:
-    """Tell whether most columns of a table are there."""
-    return table is not None and 2 * len(missing) < len(table.columns)
+    """Tell whether most columns of a table are there; a view says nothing of its columns' NULLs."""
+    return table is not None and table.stored and 2 * len(missing) < len(table.columns)
 
 
 class RowModels:
@@ -113,10 +113,8 @@ class RowModels:
                 annotation = self._annotation(replace(part, nullable=part.nullable or wide), hint)
                 fields.append(field_for(name, annotation, None if part.always else "None"))
         if table is not None:  # in the table's own order, however a statement has it
-            order = list(table.columns)
-            fields.sort(
-                key=lambda part: order.index(part.alias or part.name) if (part.alias or part.name) in order else 99
-            )
+            order = {column: index for index, column in enumerate(table.columns)}
+            fields.sort(key=lambda part: order.get(part.alias or part.name, len(order)))
         key = told_apart(fields)
         if key not in self.shapes:
             self.shapes[key] = Shape(key, table, missing, beside)
@@ -183,7 +181,7 @@ class RowModels:
     def _checked_document(self, source: str) -> str:
         """Return what a CHECK says of a column's documents: an object, an array."""
         known = self.annotator.catalogue.column(source)
-        demands = demands_of(known[0].checks).get(known[1].name) if known else None
+        demands = demands_of(known[0].proved).get(known[1].name) if known else None
         return document_type(demands.json_type if demands else None)
 
     def _document(self, shape: JsonShape, hint: str) -> str:

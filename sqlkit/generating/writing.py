@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,6 +18,7 @@ from sqlkit.generating.plan import (
     quoted,
 )
 from sqlkit.generating.sentences import docstring, method_sentences
+from sqlkit.generating.silencing import for_argument, for_field, for_function, noqa
 
 __all__ = ["Layout", "write_module"]
 
@@ -32,7 +32,7 @@ class Layout:
 
     ``protocol`` and ``variable`` are the names of the Protocol and of what is loaded, ``colours`` which there are:
     sync, async or both. ``path`` is Python text that says where the ``.sql`` file is, ``file`` its name for docstrings.
-    ``watches_builtins`` says that ruff's rule A002 is on there. ``own`` are the top-level packages of the project that
+    ``watched`` are the rules of ruff on names that are on there. ``own`` are the top-level packages of the project that
     the module is written for, ``reused`` the classes that are imported from elsewhere instead of being written, with
     their modules.
     """
@@ -43,7 +43,7 @@ class Layout:
     file: str
     colours: tuple[str, ...] = ("sync",)
     width: int = 88
-    watches_builtins: bool = False
+    watched: frozenset[str] = frozenset()
     own: frozenset[str] = frozenset()
     reused: tuple[tuple[str, str], ...] = ()
 
@@ -186,7 +186,8 @@ class _Writer:
         if config and not model.dataclass:
             lines += [f"{INDENT}model_config = {self.spell('⟦pydantic.ConfigDict⟧')}({', '.join(config)})", ""]
         for part in model.fields:
-            lines += self._field(part, dataclass=model.dataclass)
+            first, *rest = self._field(part, dataclass=model.dataclass)
+            lines += [first + self._silenced(for_field(part.name)), *rest]
         self.imports.hidden = self.loaded
         return "\n".join(lines)
 
@@ -245,11 +246,8 @@ class _Writer:
         returns = method.returns
         if colour == "async" and method.stream:
             returns = returns.replace("⟦sqlkit.Rows⟧", "⟦sqlkit.AsyncRows⟧")
-        yield from self._signature(
-            f"{'async ' if colour == 'async' and not method.stream else ''}def {method.name}",
-            parts,
-            self.spell(returns),
-        )
+        prefix = "async " if colour == "async" and not method.stream else ""
+        yield from self._signature(prefix, method.name, parts, self.spell(returns))
         inner = INDENT * 2
         first, rest = method_sentences(method.comment, method.name, method.lead)
         yield from docstring(first, rest, inner, self.layout.width, f"Run the statement ``{method.name}``.")
@@ -259,25 +257,26 @@ class _Writer:
         default = "" if parameter.default is None else f" = {self.spell(parameter.default)}"
         return f"{parameter.name}: {self.spell(parameter.annotation)}{default}"
 
-    def _signature(self, head: str, parts: Sequence[str], returns: str) -> Iterator[str]:
+    def _signature(self, prefix: str, name: str, parts: Sequence[str], returns: str) -> Iterator[str]:
+        head = f"{prefix}def {name}"
+        whole = self._silenced(for_function(name))
+        each = [self._silenced(for_argument(part.partition(":")[0])) for part in parts]
         line = f"{INDENT}{head}({', '.join(parts)}) -> {returns}:"
         if len(line) <= self.layout.width:
-            yield line + self._silenced(*parts)
+            rules = [rule for part in parts for rule in for_argument(part.partition(":")[0])]
+            yield line + self._silenced([*for_function(name), *rules])
             return
-        yield f"{INDENT}{head}("
+        yield f"{INDENT}{head}({whole}"
         together = f"{INDENT * 2}{', '.join(parts)}"
-        if len(together) <= self.layout.width and not self._silenced(*parts):
+        if len(together) <= self.layout.width and not any(each) and not whole:
             yield together
-            yield f"{INDENT}) -> {returns}:"
-            return
-        for part in parts:
-            yield f"{INDENT * 2}{part},{self._silenced(part)}"
+        else:
+            for part, silenced in zip(parts, each, strict=True):
+                yield f"{INDENT * 2}{part},{silenced}"
         yield f"{INDENT}) -> {returns}:"
 
-    def _silenced(self, *parts: str) -> str:
-        """Return the comment for parameters that have the name of a builtin, where the project has ruff look for it."""
-        shadows = any(hasattr(builtins, part.partition(":")[0]) for part in parts)
-        return "  # noqa: A002" if shadows and self.layout.watches_builtins else ""
+    def _silenced(self, rules: Iterable[str]) -> str:
+        return noqa(rules, self.layout.watched)
 
     def _load(self, colour: str) -> str:
         self.imports.modules["sqlkit"] = "sqlkit"

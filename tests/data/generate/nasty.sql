@@ -93,6 +93,13 @@ copy things (state, states, spot, span, tags, amount, doc, mail, code, kind, lev
 -- name: walk :stream
 select thing_id, amount from things order by thing_id;
 
+-- name: getThing :optional
+-- Names as other languages have them.
+select thing_id as "thingId", kind as "Kind", level as _level from things where thing_id = :thingId and kind = :id;
+
+-- name: UPSERT
+/* no word of SQL */ insert into words (_id, copy) values (:ID, :copy);
+
 -- name: lock_things :exec
 select pg_advisory_xact_lock(:key);
 
