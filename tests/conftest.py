@@ -186,8 +186,8 @@ def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load_analysis(dsn: str) -> None:
     """Apply analysis' migrations to a database and make the partitions of its log."""
+    from sqlkit.apps.analysis.keeping import setup_database
     from sqlkit.apps.analysis.settings import AnalysisSettings
-    from sqlkit.apps.analysis.upkeep import setup_database
 
     setup_database(AnalysisSettings(url=dsn))
 

@@ -17,12 +17,12 @@ import psycopg
 import pytest
 
 from sqlkit import ArgumentError, Database
-from sqlkit.apps.analysis.backup import BackupError, backup_database_data, restore_database_data
+from sqlkit.apps.analysis.backups import BackupError, backup_database_data, restore_database_data
 from sqlkit.apps.analysis.events import SYSTEM_LOGS, import_log_lines, keep_logs, log_system_event
+from sqlkit.apps.analysis.keeping import setup_database
 from sqlkit.apps.analysis.models import LogLevel, NewAnalysis, NewFile, NewTool, NewUser
 from sqlkit.apps.analysis.queries import analyses, files, tools, users
 from sqlkit.apps.analysis.system import backup, logs
-from sqlkit.apps.analysis.upkeep import setup_database
 from sqlkit.operations.logfiles import LogLine, read_log, samples
 from sqlkit.operations.partitions import drop_partitions, list_partitions
 from sqlkit.testing import TestServer, dropped_afterwards

@@ -18,10 +18,7 @@ from sqlkit.apps import MIGRATIONS
 from sqlkit.apps.analysis import system
 from sqlkit.apps.analysis.accounts import sign_in, sign_up
 from sqlkit.apps.analysis.events import SYSTEM_LOGS, keep_logs, log_system_event
-from sqlkit.apps.analysis.models import NewAnalysis, NewEntry, NewFile, NewTool, NewUser, UserChanges, WorkStatus
-from sqlkit.apps.analysis.queries import analyses, files, tools, users
-from sqlkit.apps.analysis.settings import AnalysisSettings, redis_url
-from sqlkit.apps.analysis.upkeep import (
+from sqlkit.apps.analysis.keeping import (
     check_database_health,
     cleanup_old_data,
     get_database_stats,
@@ -29,6 +26,9 @@ from sqlkit.apps.analysis.upkeep import (
     setup_database,
     with_retries,
 )
+from sqlkit.apps.analysis.models import NewAnalysis, NewEntry, NewFile, NewTool, NewUser, UserChanges, WorkStatus
+from sqlkit.apps.analysis.queries import analyses, files, tools, users
+from sqlkit.apps.analysis.settings import AnalysisSettings, redis_url
 from sqlkit.apps.analysis.validation import validate_analysis_data, validate_user_data
 from sqlkit.migrate import database_url, history, rollback
 from sqlkit.operations.partitions import drop_partitions, list_partitions, make_partitions

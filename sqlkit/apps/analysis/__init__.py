@@ -44,7 +44,7 @@ from sqlkit.apps.analysis.accounts import (
     sign_in,
     sign_up,
 )
-from sqlkit.apps.analysis.backup import (
+from sqlkit.apps.analysis.backups import (
     BackupError,
     backup_database_data,
     restore_database_data,
@@ -54,6 +54,16 @@ from sqlkit.apps.analysis.events import (
     import_log_lines,
     keep_logs,
     log_system_event,
+)
+from sqlkit.apps.analysis.keeping import (
+    CleanupStats,
+    DatabaseHealth,
+    check_database_health,
+    cleanup_old_data,
+    get_database_stats,
+    reset_database,
+    setup_database,
+    with_retries,
 )
 from sqlkit.apps.analysis.models import (
     AfterAnalysis,
@@ -108,16 +118,6 @@ from sqlkit.apps.analysis.system import (
     cache,
     logs,
     upkeep,
-)
-from sqlkit.apps.analysis.upkeep import (
-    CleanupStats,
-    DatabaseHealth,
-    check_database_health,
-    cleanup_old_data,
-    get_database_stats,
-    reset_database,
-    setup_database,
-    with_retries,
 )
 from sqlkit.apps.analysis.validation import (
     Validation,

@@ -16,6 +16,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
 
 from sqlkit.apps.analysis.accounts import sign_in, sign_up
 from sqlkit.apps.analysis.events import keep_logs, log_system_event
+from sqlkit.apps.analysis.keeping import (
+    CleanupStats,
+    DatabaseHealth,
+    check_database_health,
+    cleanup_old_data,
+    get_database_stats,
+)
 from sqlkit.apps.analysis.models import (
     AfterAnalysis,
     AfterLog,
@@ -44,13 +51,6 @@ from sqlkit.apps.analysis.models import (
 from sqlkit.apps.analysis.queries import analyses, files, tools, users
 from sqlkit.apps.analysis.settings import AnalysisSettings
 from sqlkit.apps.analysis.system import logs
-from sqlkit.apps.analysis.upkeep import (
-    CleanupStats,
-    DatabaseHealth,
-    check_database_health,
-    cleanup_old_data,
-    get_database_stats,
-)
 from sqlkit.database import Database
 from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page

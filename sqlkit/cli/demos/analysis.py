@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlkit.apps.analysis.accounts import sign_in, sign_up
-from sqlkit.apps.analysis.backup import backup_database_data
+from sqlkit.apps.analysis.backups import backup_database_data
 from sqlkit.apps.analysis.events import SYSTEM_LOGS, import_log_lines, log_system_event
+from sqlkit.apps.analysis.keeping import check_database_health, get_database_stats, setup_database
 from sqlkit.apps.analysis.models import LogLevel, NewEntry, User
 from sqlkit.apps.analysis.queries import analyses, files, tools, users
 from sqlkit.apps.analysis.sample import SAMPLE_DOMAIN, SAMPLE_NAMES, sample_analyses, sample_files, sample_tools
 from sqlkit.apps.analysis.system import cache, logs, upkeep
-from sqlkit.apps.analysis.upkeep import check_database_health, get_database_stats, setup_database
 from sqlkit.cli.asking import ask
 from sqlkit.cli.demos.tables import bar, table_of
 from sqlkit.cli.output import answers
