@@ -45,12 +45,17 @@ create table songs (
     constraint songs_key_check check (key in ('C', 'F', 'G')),
     constraint songs_fee_check check (fee >= 0.5)
 );
+create view calm_songs as select song_id, title, tempo from songs where mood = 'calm' and tempo is not null;
 create table venues (
     venue_id integer not null,
     place place,
     played daterange,
-    constraint venues_pkey primary key (venue_id)
+    notes jsonb not null,
+    plan jsonb not null,
+    constraint venues_pkey primary key (venue_id),
+    constraint venues_plan_check check (jsonb_typeof(plan) = 'array')
 );
+alter table venues add constraint venues_notes_check check (jsonb_typeof(notes) = 'object') not valid;
 """
 
 Write = Callable[..., str]
@@ -247,6 +252,32 @@ def test_one_model_though_a_condition_proves_more(write: Write) -> None:
     )
     assert "tempo: int | None" in class_body(module, "Song")
     assert module.count("(BaseModel)") == 1
+
+
+def test_models_of_views(write: Write) -> None:
+    """A view says nothing of its columns' NULLs, so what is proved of them counts."""
+    module = write("select song_id, title, tempo from calm_songs")
+    assert class_body(module, "CalmSong") == ["song_id: int", "title: str", "tempo: int"]
+
+
+def test_what_is_written_through_a_view(write: Write) -> None:
+    """A view's own columns take anything, so only what PostgreSQL's tree tells is known of what is behind them."""
+    found = signature(write("insert into calm_songs (title, tempo) values (:title, :tempo)"))
+    assert "tempo: int | None = None" in found
+
+
+def test_documents_by_a_check(write: Write) -> None:
+    """A CHECK says what a document is: for rows one that is validated, for what comes in any."""
+    module = write(
+        """
+        -- name: rows
+        select notes, plan from venues;
+        -- name: bring
+        copy venues (venue_id, notes, plan) from stdin;
+        """
+    )
+    assert class_body(module, "RowsRow") == ["notes: Any", "plan: list[Any]"]
+    assert class_body(module, "NewVenue")[2:] == ["notes: dict[str, Any]", "plan: list[Any]"]
 
 
 @pytest.mark.parametrize(
@@ -491,6 +522,46 @@ def test_types_that_a_field_would_hide(write: Write) -> None:
     assert "-> builtins.list[ListRow]:" in module
 
 
+@pytest.mark.parametrize(
+    ("config", "signature_line"),
+    [
+        (
+            "[tool.ruff]\nline-length = 60\n",
+            "def getSong(\n        self, db: Executor, *, id: int\n    ) -> str | None:",
+        ),
+        ("[tool.ruff.lint]\nselect = ['A', 'N']\n", "id: int) -> str | None:  # noqa: A002, N802\n"),
+        ("[tool.ruff.lint]\nselect = ['ALL']\nignore = ['N80']\n", "id: int) -> str | None:  # noqa: A002\n"),
+        ("[tool.ruff.lint]\nselect = ['A00']\nignore = ['A']\n", "id: int) -> str | None:  # noqa: A002\n"),
+        ("[tool.black]\nline-length = 60\n", "    def getSong(\n"),
+        ("no = TOML = at all", "    def getSong(self, db: Executor, *, id: int) -> str | None:\n"),
+    ],
+)
+def test_the_projects_style(write: Write, tmp_path: Path, config: str, signature_line: str) -> None:
+    """Lines are as wide as the project has them, and names that its rules are against say why they stand."""
+    (tmp_path / "pyproject.toml").write_text(config)
+    text = "-- name: getSong\nselect title from songs where song_id = :id"
+    assert signature_line in write(text, output=tmp_path / "queries.py")
+
+
+def test_ruffs_own_file(write: Write, tmp_path: Path) -> None:
+    """``ruff.toml`` counts before ``pyproject.toml``, as for ruff."""
+    (tmp_path / "pyproject.toml").write_text("[tool.ruff]\nline-length = 40\n")
+    (tmp_path / "ruff.toml").write_text("line-length = 88\nlint.select = ['A']\n")
+    module = write("select title from songs where song_id = :id", output=tmp_path / "queries.py")
+    assert "    def q(self, db: Executor, *, id: int) -> str | None:  # noqa: A002\n" in module
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [("list.sql", "list_queries"), ("my songs.sql", "my_songs"), ("sqlkit.sql", "sqlkit_queries")]
+)
+def test_what_the_statements_are_loaded_as(database: str, name: str, variable: str) -> None:
+    """The variable is named for the file, unless it would hide something."""
+    with psycopg.connect(database, autocommit=True) as conn:
+        path = Path(name)
+        module = generate(conn, parse_statements("-- name: q\nselect 1", path), layout_for(path))
+    assert re.search(rf"^{variable}: \w+ = sqlkit.load", module, re.MULTILINE)
+
+
 # Errors
 
 
@@ -513,6 +584,7 @@ def test_types_that_a_field_would_hide(write: Write) -> None:
             "-- name: q :batchexec\nupdate songs\nset\ntitle = :title, --? optional\nkey = key\nwhere song_id = :id",
             "songs.sql:1:1: q: a batch takes no optional lines",
         ),
+        ("select 1 from songs where title = :self", "songs.sql:1:1: q: :self is what a method's own object is called"),
         ("select 1 from songs where title = :_song._title", "songs.sql:1:1: q: '_title' would be private in a model"),
     ],
 )  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from pydantic import ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from sqlkit.checking.project import Project
 from sqlkit.checking.run import check
@@ -140,6 +140,19 @@ def test_nasty_names_work(project: Path, nasty_dsn: str, monkeypatch: pytest.Mon
         assert module.nasty.state_of(conn, thing_id=1) is module.MoodState.N1ST
         assert [row.parent for row in module.nasty.with_children(conn)] == [None, None]
         conn.rollback()
+
+
+def test_documents_keep_their_digits(project: Path, nasty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document's numbers come back with all digits, which pydantic's JsonValue would refuse."""
+    monkeypatch.syspath_prepend(project)
+    module: Any = import_module("generated_queries.nasty_sync")
+    document = {"share": Decimal("0.1234567890123456789012345")}
+    with psycopg.connect(nasty_dsn) as conn:
+        thing_id = module.nasty.add_thing(conn, states=[], tags=[], doc=document, code="ABC")
+        assert module.nasty.get_thing(conn, thing_id=thing_id).doc == document
+        conn.rollback()
+    with pytest.raises(ValidationError):
+        TypeAdapter(dict[str, JsonValue]).validate_python(document)
 
 
 def test_input_models_refuse_what_the_database_would(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,8 @@ class InputModels:
         statement = outcome.statement
         found: list[ParameterPlan] = []
         for name in statement.parameters:
+            if name == "self":
+                raise refuse(statement, ":self is what a method's own object is called: choose another name")
             references = [reference for reference in statement.references if reference.name == name]
             if any(reference.path for reference in references):
                 found.append(self._model_parameter(outcome, name, references))
