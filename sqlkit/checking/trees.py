@@ -7,10 +7,9 @@ version of the server lacks is a ``KeyError`` at the reader, which proves nothin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 __all__ = ["Node", "TreeError", "parse_tree", "walk"]
 
@@ -21,20 +20,6 @@ WORD = re.compile(r"\{\w+(?: :\w+ [^\s(){}\[\]\\\":]+)*\}|\{\w*|[()}\[\]]|(?:[^\
 UNREAD = re.compile(
     r" :(?:rteperminfos \((?:\{[^{}\\]*\} ?)*\)|(?:alias|eref|join_using_alias) \{[^{}\\]*\}"
     r"|(?:ctecolnames|operName|usingClause) \([^(){}\\]*\))"
-)
-
-#: What no reader wants either and stands at every column and call: to cut it here costs less than to read it.
-COMMON = (
-    " :location -1",
-    " :varnullingrels (b)",
-    " :vartypmod -1",
-    " :varcollid 0",
-    " :varcollid 100",
-    " :varreturningtype 0",
-    " :opretset false",
-    " :opcollid 0",
-    " :inputcollid 0",
-    " :resorigtbl 0 :resorigcol 0",
 )
 
 #: What 14 and 15 call nodes that have another name since 16.
@@ -91,68 +76,135 @@ class Node(dict[str, Any]):
 
 def parse_tree(text: str) -> Any:
     """Return the node or list that a text stands for; TreeError where it does not end as it began."""
-    text = _cut(text)
+    text = UNREAD.sub("", text)
     try:
-        if text.startswith("(({") and '"' not in text and "\\" not in text:
-            try:
-                return [[_plain_tree(text)]]
-            except (ValueError, RecursionError):
-                pass  # several statements, or lists of lists
-        return _parse(text)
+        return _parse(text) if "\\" in text or text[:1] not in "{(" else _assembled(text)
     except (IndexError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise TreeError(f"no tree: {error}") from None
 
 
-#: Turns a tree without quotes into JSON: a node becomes a list of its tag and its fields, "name value" each, where the
-#: value is a node or a list of nodes, that follows the name.
-AS_JSON = ((" ({", '",[["'), ("})", '"]]'), ("} {", '"],["'), (" {", '",["'), ("}", '"]'), (" :", '","'))
+def _assembled(text: str) -> Any:
+    """Put a tree together from pieces, each from one opening brace to the next.
 
-CONSTANT = re.compile(r":constvalue (\d+) \[ ([-\d ]+) \]")
+    Statements over the same tables share most of theirs, so that what a piece says is read once and remembered. Nobody
+    changes a node or list that was read, for a list may be part of many trees.
+    """
+    top: list[Any] = []
+    around: list[Any] = []
+    here: Any = top
+    key: Any = None
+    for number, piece in enumerate(text.split("{")):
+        read = _PIECES.get(piece)
+        if read is None:
+            read = _remember(piece)
+        tag, fields, steps = read
+        if number:
+            node = Node(tag)
+            node.update(fields)
+            if here.__class__ is list:
+                here.append(node)
+            else:
+                here[key] = node
+            around.append(here)
+            here = node
+        for step, value in steps:
+            if step == "update":
+                here.update(value)
+            elif step == "close":
+                here = around.pop()
+            elif step == "key":
+                key = value
+            elif step == "extend":
+                here.extend(value)
+            else:  # open a list
+                opened: list[Any] = []
+                if here.__class__ is list:
+                    here.append(opened)
+                else:
+                    here[key] = opened
+                around.append(here)
+                here = opened
+    if around or len(top) != 1:
+        raise TreeError("the tree ends in its middle")
+    return top[0]
 
 
-def _plain_tree(text: str) -> Node:
-    """Read the one query of a function's body by way of JSON, whose parser is written in C: in half the time."""
-    if "[" in text:
-        text = CONSTANT.sub(r":constvalue \2", text)
-    text = '["' + text[3:-2]
-    for written, read in AS_JSON:
-        text = text.replace(written, read)
-    while ']"]' in text:
-        text = text.replace(']"]', "]]")
-    return _node(json.loads(text.replace(']","', '],"')))
+#: What a piece says: its node's tag and first fields, then steps that close it, add fields to those around it, and so
+#: on up to the brace that opens the next.
+_Piece: TypeAlias = tuple[str, dict[str, Any], tuple[tuple[str, Any], ...]]
+_PIECES: dict[str, _Piece] = {}
+
+#: Pieces that are remembered, a few hundred bytes each.
+REMEMBERED = 50_000
 
 
-def _node(value: list[Any]) -> Node:
-    tag: str = value[0]
-    node = Node(RENAMED.get(tag) or tag)
-    name = ""
-    for part in value[1:]:
-        if part.__class__ is str:
-            name, _, written = part.partition(" ")
-            if written == "<>":
-                node[name] = None
-            elif name == "constvalue":
-                node[name] = bytes(int(byte) & 0xFF for byte in written.split(" "))
-            elif written:
-                node[name] = _numbers(written) if written[0] == "(" else written
-            elif not name:
-                raise ValueError("no field")
-        elif part[0].__class__ is str:
-            node[name] = _node(part)
+def _remember(piece: str) -> _Piece:
+    if len(_PIECES) >= REMEMBERED:
+        _PIECES.clear()
+    read = _PIECES[piece] = _read_piece(piece)
+    return read
+
+
+def _read_piece(piece: str) -> _Piece:
+    words = WORD.findall(piece)
+    tag = words.pop(0) if words and words[0][0] not in "(){}" else ""
+    steps: list[tuple[str, Any]] = []
+    fields: dict[str, Any] = {}
+    key = ""
+    at = 0
+    while at < len(words):
+        word = words[at]
+        at += 1
+        if word[0] == ":":
+            key = word[1:]
+            steps.append(("key", key))
+        elif word == "(" or word == "[":
+            end = _simple_end(words, at)
+            if end is None:
+                steps.append(("open", None))
+                key = ""
+            else:
+                value = _simple(words[at:end], word)
+                at = end + 1
+                _put(steps, key, value)
+        elif word in ("}", ")"):
+            steps.append(("close", None))
+            key = ""
         else:
-            node[name] = [_node(inner) for inner in part]
-    return node
+            _put(steps, key, None if word == "<>" else _name(word) if word[0] == '"' else word)
+    if steps and steps[0][0] == "update":
+        fields = steps.pop(0)[1]
+    return RENAMED.get(tag) or tag, fields, tuple(steps)
 
 
-def _numbers(written: str) -> list[Any]:
-    first, *others = written[1:-1].split(" ") or [""]
-    if written[-1] != ")" or "(" in written[1:]:
-        raise ValueError("a list of lists")
-    return (
-        [int(word) for word in others]
-        if first in SETS
-        else [None if word == "<>" else word for word in [first, *others]]
-    )
+def _put(steps: list[tuple[str, Any]], key: str, value: Any) -> None:
+    """Add a field to the node that is open, or a value to the list."""
+    if steps and steps[-1] == ("key", key) and key:
+        steps.pop()
+    if not key:
+        steps.append(("extend", [value]))
+    elif steps and steps[-1][0] == "update":
+        steps[-1][1][key] = value
+    else:
+        steps.append(("update", {key: value}))
+
+
+def _simple_end(words: list[str], start: int) -> int | None:
+    """Return where a list of plain words ends; None where it holds lists or nodes."""
+    for at in range(start, len(words)):
+        if words[at] in (")", "]"):
+            return at
+        if words[at] in ("(", "[", "}"):
+            return None
+    return None
+
+
+def _simple(words: list[str], opening: str) -> Any:
+    if opening == "[":  # the bytes of a constant, behind their number
+        return bytes(int(word) & 0xFF for word in words)
+    if words and words[0] in SETS:
+        return [int(word) for word in words[1:]]
+    return [None if word == "<>" else _name(word) if word[0] == '"' else word for word in words]
 
 
 def _parse(text: str) -> Any:
@@ -194,13 +246,6 @@ def _parse(text: str) -> Any:
     if around or len(top) != 1:
         raise TreeError("the tree ends in its middle")
     return top[0]
-
-
-def _cut(text: str) -> str:
-    text = UNREAD.sub("", text)
-    for phrase in COMMON:
-        text = text.replace(phrase, "")
-    return text
 
 
 def _leaf(word: str) -> Node:
