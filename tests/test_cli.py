@@ -132,6 +132,11 @@ def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
         (["health", "--dsn", "postgresql://a@b@c/d"], "Settings"),
         (["health", "--dsn", UNREACHABLE, "--folder", "x"], "--dsn and --folder: give one of them"),
         (["migrate", "--app", "nope"], "--app nope: there is no such application; give --app"),
+        (
+            ["migrate"],
+            r"which migrations\? there are none in migrations; give --app \(analysis, .*voxstitch\) or --migr",
+        ),
+        (["migrate", "new", "create-songs"], "which migrations"),
         (["migrate", "--app", "soleil", "--migrations", "x"], "--app and --migrations: give one of them"),
         (["demo", "--songs", "nope.json"], "nope.json: no such file"),
         (["migrate", "new", "Not A Slug", "--migrations", "x"], "is no name for a migration"),
@@ -244,6 +249,45 @@ def test_migrate_folder_of_ones_own(run: Run, dsn: str) -> None:
     where = ("--migrations", "mine", "--dsn", dsn, "--schema", "mine")
     assert run("migrate", *where).stdout == "0001.create-things: applied\n"
     assert run("migrate", "down", *where).stdout == "0001.create-things: rolled back\n"
+
+
+def test_migrate_takes_the_folder_named_migrations(run: Run, dsn: str) -> None:
+    """Where nothing is named, the migrations are those of the folder of that name, in the schema of the DSN."""
+    Path("migrations").mkdir()
+    Path("migrations/0001.create-things.sql").write_text("create table things (a int);\n")
+    assert run("migrate", "--dsn", dsn).stdout == "0001.create-things: applied\n"
+    with psycopg.connect(dsn) as conn:
+        assert conn.execute("select to_regclass('public.things') is not null").fetchone() == (True,)
+
+
+def test_migrate_takes_no_folder_of_folders(run: Run, dsn: str) -> None:
+    """A folder named migrations that holds those of several applications is none of migrations."""
+    Path("migrations/one").mkdir(parents=True)
+    Path("migrations/one/0001.create-things.sql").write_text("create table things (a int);\n")
+    result = run("migrate", "--dsn", dsn)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "which migrations" in result.stderr
+
+
+def test_migrate_current(run: Run, dsn: str) -> None:
+    """Current says which migration was applied last, when, and how many wait."""
+    where = ("--dsn", dsn, "--app", "soleil")
+    waiting = f"nothing is applied, {len(APPLIED)} not applied yet (schema soleil)\n"
+    assert run("migrate", "current", *where).stdout == waiting
+    run("migrate", *where)
+    moment = r"applied \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    found = run("migrate", "current", *where).stdout
+    assert re.fullmatch(rf"{re.escape(APPLIED[-1])}: {moment}, everything is applied\n", found)
+    run("migrate", "down", *where)
+    found = run("migrate", "current", *where).stdout
+    assert re.fullmatch(rf"{re.escape(APPLIED[-2])}: {moment}, 1 not applied yet\n", found)
+
+
+def test_app_names_are_completed(run: Run) -> None:
+    """The shell completes the name of an application."""
+    asked = {"_SQLKIT_COMPLETE": "complete_bash", "COMP_WORDS": "sqlkit migrate --app s", "COMP_CWORD": "3"}
+    result = CliRunner().invoke(app, [], prog_name="sqlkit", env=asked)
+    assert result.stdout.split() == ["soleil"]
 
 
 @pytest.mark.parametrize("arguments", [["new"], ["up", "create-things"], ["sideways"]])

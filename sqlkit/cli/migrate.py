@@ -18,11 +18,20 @@ from sqlkit.errors import ConfigurationError
 __all__ = ["Action", "migrate"]
 
 
+FOLDER = Path("migrations")  # what is meant where neither option says so
+
+
+def apps() -> list[str]:
+    """Return the names of sqlkit's applications."""
+    return sorted(path.name for path in MIGRATIONS.iterdir() if path.is_dir())
+
+
 class Action(StrEnum):
     """What to do with the migrations."""
 
     UP = "up"
     DOWN = "down"
+    CURRENT = "current"
     STATUS = "status"
     HISTORY = "history"
     NEW = "new"
@@ -30,14 +39,22 @@ class Action(StrEnum):
 
 def migrate(
     action: Annotated[
-        Action, typer.Argument(help="up: apply all; down: roll back the last; new: write the files of the next.")
+        Action,
+        typer.Argument(
+            help="up: apply all; down: roll back the last; current: which is the last; status: which are not applied; "
+            "history: which are, and when; new: write the files of the next."
+        ),
     ] = Action.UP,
     name: Annotated[str | None, typer.Argument(help="For new: what it does, such as create-songs.")] = None,
     app: Annotated[
-        str | None, typer.Option("--app", metavar="NAME", help="An application of sqlkit's: soleil.")
+        str | None,
+        typer.Option(
+            "--app", metavar="NAME", help=f"An application of sqlkit's: {', '.join(apps())}.", autocompletion=apps
+        ),
     ] = None,
     migrations: Annotated[
-        Path | None, typer.Option("--migrations", metavar="DIR", help="Or a folder of your own.")
+        Path | None,
+        typer.Option("--migrations", metavar="DIR", help=f"Or a folder of your own ({FOLDER}, where there is one)."),
     ] = None,
     dsn: DsnOption = None,
     folder: FolderOption = None,
@@ -71,12 +88,11 @@ def _migrations(app: str | None, folder: Path | None) -> tuple[list[Path], str |
         raise ConfigurationError("--app and --migrations: give one of them")
     if folder is not None:
         return [folder], None
-    apps = sorted(path.name for path in MIGRATIONS.iterdir() if path.is_dir())
-    if app is None and len(apps) == 1:
-        app = apps[0]
-    if app is None or app not in apps:
-        said = f"--app {app}: there is no such application" if app else "which migrations?"
-        raise ConfigurationError(f"{said}; give --app ({', '.join(apps)}) or --migrations DIR")
+    if app is None and any(FOLDER.glob("*.sql")):
+        return [FOLDER], None
+    if app is None or app not in apps():
+        said = f"--app {app}: there is no such application" if app else f"which migrations? there are none in {FOLDER}"
+        raise ConfigurationError(f"{said}; give --app ({', '.join(apps())}) or --migrations DIR")
     chains = getattr(import_module(f"sqlkit.apps.{app}"), "CHAINS", ())
     return [chain.folder for chain in chains] or [MIGRATIONS / app], app
 
@@ -86,6 +102,8 @@ def _do(action: Action, dsn: str, places: list[Path], schema: str | None, count:
 
     if action is Action.HISTORY:
         return _history(dsn, schema)
+    if action is Action.CURRENT:
+        return _current(dsn, places, schema)
     if action is Action.STATUS:
         pending = [name for place in places for name in migrations.pending(dsn, place, schema=schema)]
         return _listed(pending, "not applied yet", "everything is applied", schema)
@@ -121,6 +139,18 @@ def _history(dsn: str, schema: str | None) -> Table:
         checksum = (applied.checksum or "")[:12] or "by plain yoyo"
         table.add_row(applied.migration_id, f"{applied.applied_at:%Y-%m-%d %H:%M:%S}", checksum)
     return table
+
+
+def _current(dsn: str, places: list[Path], schema: str | None) -> str:
+    """Say which migration was applied last, and whether others wait."""
+    from sqlkit.migrate import history, pending
+
+    waiting = sum(len(pending(dsn, place, schema=schema)) for place in places)
+    rest = f"{waiting} not applied yet" if waiting else "everything is applied"
+    applied = history(dsn, schema=schema)
+    if not applied:
+        return _listed([], "", f"nothing is applied, {rest}", schema)
+    return f"{applied[-1].migration_id}: applied {applied[-1].applied_at:%Y-%m-%d %H:%M:%S} UTC, {rest}"
 
 
 def _new(place: Path, name: str) -> None:
