@@ -25,6 +25,8 @@ search_songs                       search_songs (forgives typing errors where pg
 get_repertoire_stats               repertoire.get_repertoire_stats
 select(Band).options(selectinload) bands.get_band_with_members, bands.list_bands_with_members
 User, Song, Band, BandMember       User, Song, Band, Member (User.id is user_id, Song.id is song_id)
+(pg_stat_statements)               slow_queries
+(pg_stat_activity)                 active_connections
 alembic upgrade head               sqlkit migrate
 alembic downgrade -1               sqlkit migrate down
 alembic current, alembic history   sqlkit migrate status, sqlkit migrate history
@@ -55,10 +57,13 @@ from sqlkit.apps.soleil.models import (
     Section,
     Song,
     SongChanges,
+    SongFacts,
+    SongPlace,
     User,
     UserChanges,
     UserWithRepertoire,
 )
+from sqlkit.apps.soleil.monitoring import active_connections, slow_queries
 from sqlkit.apps.soleil.queries import (
     BandQueries,
     RepertoireQueries,
@@ -94,14 +99,18 @@ __all__ = [
     "Section",
     "Song",
     "SongChanges",
+    "SongFacts",
+    "SongPlace",
     "SongQueries",
     "User",
     "UserChanges",
     "UserQueries",
     "UserWithRepertoire",
+    "active_connections",
     "bands",
     "repertoire",
     "search_songs",
+    "slow_queries",
     "songs",
     "users",
 ]

@@ -8,14 +8,15 @@ the others alone; where a column takes NULL, None clears it.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from sqlkit.annotations import UNSET
+from sqlkit.patches import UNCHANGED, Changes
 
 __all__ = [
     "Band",
@@ -26,18 +27,23 @@ __all__ = [
     "ChartType",
     "ChartedSong",
     "KeyCount",
+    "Label",
     "Member",
     "MemberChanges",
     "MemberWithUser",
     "NewBand",
+    "NewChart",
     "NewMember",
     "NewSong",
     "NewUser",
+    "Profile",
     "RepertoireStats",
     "RhythmCount",
     "Section",
     "Song",
     "SongChanges",
+    "SongFacts",
+    "SongPlace",
     "Tempo",
     "Text",
     "User",
@@ -67,15 +73,27 @@ class BandRole(StrEnum):
     GUEST = "guest"
 
 
-#: An address: something, an @, something, and no blank.
-Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ ]+@[^@ ]+$")]
-#: A text that says something.
-Text: TypeAlias = Annotated[str, Field(min_length=1)]
+def _without_nul(value: Any) -> Any:
+    """Refuse what jsonb cannot hold: the character NUL, and half of a pair of surrogates, in whatever depth."""
+    try:
+        written = json.dumps(value, ensure_ascii=False, default=BaseModel.model_dump).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a pair of surrogates, which PostgreSQL does not take") from None
+    if b"\\u0000" in written.replace(b"\\\\", b""):
+        raise ValueError("a NUL character, which PostgreSQL does not take")
+    return value
+
+
+#: An address: something, an @, something, and no blank (nor NUL, which PostgreSQL does not take).
+Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ \x00]+@[^@ \x00]+$")]
+#: A text that says something, without NUL.
+Text: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+#: A text that may be empty, without NUL.
+Label: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+#: What is known of a user beside their name: any object.
+Profile: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_without_nul)]
 #: Beats in a minute.
 Tempo: TypeAlias = Annotated[int, Field(ge=20, le=400)]
-
-#: The default of a field of changes: only what is given is written, and a None that is given clears the column.
-UNCHANGED: Any = UNSET
 
 
 class Input(BaseModel):
@@ -108,6 +126,10 @@ class Chart(BaseModel):
     sections: list[Section]
 
 
+#: A chart that PostgreSQL takes.
+NewChart: TypeAlias = Annotated[Chart, AfterValidator(_without_nul)]
+
+
 class User(BaseModel):
     """Someone who signs in."""
 
@@ -127,24 +149,30 @@ class NewUser(Input):
     email: Email
     google_id: Text
     display_name: Text
-    profile_data: dict[str, JsonValue] = {}
+    profile_data: Profile = {}
 
 
-class UserChanges(Input):
+class UserChanges(Changes):
     """What to change of a user; ``profile_data`` is replaced whole."""
 
     email: Email = UNCHANGED
     display_name: Text = UNCHANGED
-    profile_data: dict[str, JsonValue] = UNCHANGED
+    profile_data: Profile = UNCHANGED
     is_active: bool = UNCHANGED
 
 
-class Song(BaseModel):
-    """A song of a user's repertoire, without its chart; what is not known of it is None."""
+class SongPlace(BaseModel):
+    """Where a page of songs ends, by title or by age: any song is one."""
 
     song_id: UUID
-    user_id: UUID
     title: str
+    created_at: datetime
+
+
+class Song(SongPlace):
+    """A song of a user's repertoire, without its chart; what is not known of it is None."""
+
+    user_id: UUID
     artist: str | None
     key: str | None
     tempo: int | None
@@ -153,7 +181,6 @@ class Song(BaseModel):
     time_signature: str | None
     chart_types: list[ChartType]
     drive_file_id: str | None
-    created_at: datetime
     updated_at: datetime
 
 
@@ -163,35 +190,40 @@ class ChartedSong(Song):
     chart: Chart | None
 
 
-class NewSong(Input):
-    """A song to create: of the user ``user_id``, with a ``title``, and whatever else is known of it."""
+class SongFacts(Input):
+    """A song to create: its ``title``, and whatever else is known of it."""
+
+    title: Text
+    artist: Label | None = None
+    key: Label | None = None
+    tempo: Tempo | None = None
+    genre: Label | None = None
+    rhythm: Label | None = None
+    time_signature: Label | None = None
+    chart: NewChart | None = None
+    chart_types: list[ChartType] = []
+    drive_file_id: Label | None = None
+
+
+class NewSong(SongFacts):
+    """A song to create, of the user ``user_id``."""
 
     user_id: UUID
-    title: Text
-    artist: str | None = None
-    key: str | None = None
-    tempo: Tempo | None = None
-    genre: str | None = None
-    rhythm: str | None = None
-    time_signature: str | None = None
-    chart: Chart | None = None
-    chart_types: list[ChartType] = []
-    drive_file_id: str | None = None
 
 
-class SongChanges(Input):
+class SongChanges(Changes):
     """What to change of a song."""
 
     title: Text = UNCHANGED
-    artist: str | None = UNCHANGED
-    key: str | None = UNCHANGED
+    artist: Label | None = UNCHANGED
+    key: Label | None = UNCHANGED
     tempo: Tempo | None = UNCHANGED
-    genre: str | None = UNCHANGED
-    rhythm: str | None = UNCHANGED
-    time_signature: str | None = UNCHANGED
-    chart: Chart | None = UNCHANGED
+    genre: Label | None = UNCHANGED
+    rhythm: Label | None = UNCHANGED
+    time_signature: Label | None = UNCHANGED
+    chart: NewChart | None = UNCHANGED
     chart_types: list[ChartType] = UNCHANGED
-    drive_file_id: str | None = UNCHANGED
+    drive_file_id: Label | None = UNCHANGED
 
 
 class UserWithRepertoire(User):
@@ -239,7 +271,7 @@ class NewBand(Input):
     name: Text
 
 
-class BandChanges(Input):
+class BandChanges(Changes):
     """What to change of a band."""
 
     name: Text = UNCHANGED
@@ -265,7 +297,7 @@ class NewMember(Input):
     joined_at: datetime | None = None
 
 
-class MemberChanges(Input):
+class MemberChanges(Changes):
     """What to change of a membership."""
 
     role: BandRole = UNCHANGED

@@ -29,6 +29,7 @@ from sqlkit.apps.soleil.models import (
     RhythmCount,
     Song,
     SongChanges,
+    SongPlace,
     User,
     UserChanges,
     UserWithRepertoire,
@@ -131,13 +132,13 @@ class SongQueries(Protocol):
         slowest: int | None = None,
         fastest: int | None = None,
         chart_type: ChartType | None = None,
-        after: Song | None = None,
+        after: SongPlace | None = None,
         order: Literal["title", "newest"] = "title",
         limit: int = 50,
     ) -> list[Song]:
         """Return a page of a user's songs, narrowed by the filters that are given.
 
-        ``after`` is the last song of the page before, of the same order; a page costs the same wherever it is.
+        ``after`` is the last song of the page before (or its place), of the same order; a page costs the same wherever it is.
         """
         ...
 
