@@ -15,9 +15,11 @@ import pytest
 from psycopg import errors
 
 from sqlkit import ConfigurationError, Database, PoolExhausted
-from sqlkit.apps import voxstitch
+from sqlkit.apps import MIGRATIONS, openai_frontend, voxstitch
 from sqlkit.apps.voxstitch import Platform
 from sqlkit.apps.voxstitch.settings import VoxstitchSettings
+from sqlkit.database import View
+from sqlkit.migrate import migrate
 
 HASH = "$argon2id$v=19$not-a-real-one"
 PASSWORD = "correct horse battery staple"
@@ -32,7 +34,7 @@ def db(voxstitch_dsn: str) -> Iterator[Database]:
         yield database
 
 
-def user_of(db: Database, **facts: Any) -> voxstitch.User:
+def user_of(db: View, **facts: Any) -> voxstitch.User:
     """Create a user."""
     return voxstitch.users.create_user(db, user=voxstitch.NewUser(email="a@b", hashed_password=HASH, **facts))
 
@@ -344,18 +346,34 @@ def test_connections_say_who_they_are(voxstitch_dsn: str) -> None:
     assert row == ("voxstitch", "UTC", "voxstitch")
 
 
-def test_two_schemas_of_one_database(dsn: str) -> None:
-    """The same statements serve two schemas; the rows of one are not seen in the other."""
-    from sqlkit.apps import MIGRATIONS
-    from sqlkit.migrate import migrate
+def test_one_application_in_twenty_schemas(dsn: str) -> None:
+    """The same statements serve a schema for each of twenty tenants over one pool; nobody sees another's rows."""
+    schemas = [f"tenant_{number}" for number in range(20)]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda schema: migrate(dsn, MIGRATIONS / "voxstitch", schema=schema), schemas))
+    with Database.connect(dsn, pool_max_size=4) as db:
 
-    for schema in ("north", "south"):
-        migrate(dsn, MIGRATIONS / "voxstitch", schema=schema)
+        def visit(schema: str) -> list[str]:
+            tenant = db.bound(schema=schema)
+            user = voxstitch.users.create_user(tenant, user=voxstitch.NewUser(is_guest=True))
+            voxstitch.import_chat(tenant, chat=chat_of(user.user_id, f"Of {schema}"))
+            return [chat.title for chat in voxstitch.chats.search_chats(tenant, term="of")]
+
+        with ThreadPoolExecutor(8) as pool:
+            for round_ in (1, 2):
+                assert list(pool.map(visit, schemas)) == [[f"Of {schema}"] * round_ for schema in schemas]
+
+
+def test_two_applications_in_one_database(dsn: str) -> None:
+    """Another application stands beside in a schema of its own, with tables of the same names and other columns."""
+    assert openai_frontend.init_database(dsn)
+    migrate(dsn, MIGRATIONS / "voxstitch", schema="voxstitch")
     with Database.connect(dsn) as db:
-        north, south = db.bound(schema="north"), db.bound(schema="south")
-        user = voxstitch.users.create_user(north, user=voxstitch.NewUser(is_guest=True))
-        voxstitch.import_chat(north, chat=chat_of(user.user_id))
-        assert len(voxstitch.chats.search_chats(north, term="T")) == 1
-        assert voxstitch.chats.search_chats(south, term="T") == []
+        mine, theirs = db.bound(schema="voxstitch"), db.bound(schema="openai_frontend")
+        new = openai_frontend.NewUser(username="ella", email="a@b", hashed_password=HASH)
+        openai_frontend.users.create_user(theirs, user=new)
+        user_of(mine)
+        assert voxstitch.users.count_users(mine) == 1
+        assert [user.username for user in openai_frontend.users.list_users(theirs)] == ["ella"]
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
-            voxstitch.chats.create_chat(south, chat=chat_of(user.user_id))
+            voxstitch.chats.create_chat(mine, chat=chat_of(10**6))
