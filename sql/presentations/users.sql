@@ -414,5 +414,7 @@ for update;
 -- name: replace_phones
 -- The same numbers, encrypted anew: nothing that a user sees changes, so the audit log has no line of it.
 update users
-set phone_encrypted = :phone_encrypted
+set
+    phone_encrypted = :phone_encrypted,
+    updated_at = now()
 where user_id = :user_id;
