@@ -73,10 +73,10 @@ class BandRole(StrEnum):
     GUEST = "guest"
 
 
-def _without_nul(value: Any) -> Any:
-    """Refuse what jsonb cannot hold: the character NUL, and half of a pair of surrogates, in whatever depth."""
+def _storable(value: Any) -> Any:
+    """Refuse what jsonb cannot hold, in whatever depth: NUL, half of a pair of surrogates, NaN, infinity."""
     try:
-        written = json.dumps(value, ensure_ascii=False, default=BaseModel.model_dump).encode()
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False, default=BaseModel.model_dump).encode()
     except UnicodeEncodeError:
         raise ValueError("half of a pair of surrogates, which PostgreSQL does not take") from None
     if b"\\u0000" in written.replace(b"\\\\", b""):
@@ -84,14 +84,17 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
+#: Characters: a text of so many goes into an index, whatever they are.
+LONGEST = 500
+
 #: An address: something, an @, something, and no blank (nor NUL, which PostgreSQL does not take).
-Email: TypeAlias = Annotated[str, Field(pattern=r"^[^@ \x00]+@[^@ \x00]+$")]
+Email: TypeAlias = Annotated[str, Field(max_length=LONGEST, pattern=r"^[^@ \x00]+@[^@ \x00]+$")]
 #: A text that says something, without NUL.
-Text: TypeAlias = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$")]
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST, pattern=r"^[^\x00]*$")]
 #: A text that may be empty, without NUL.
-Label: TypeAlias = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+Label: TypeAlias = Annotated[str, Field(max_length=LONGEST, pattern=r"^[^\x00]*$")]
 #: What is known of a user beside their name: any object.
-Profile: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_without_nul)]
+Profile: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
 #: Beats in a minute.
 Tempo: TypeAlias = Annotated[int, Field(ge=20, le=400)]
 
@@ -127,7 +130,7 @@ class Chart(BaseModel):
 
 
 #: A chart that PostgreSQL takes.
-NewChart: TypeAlias = Annotated[Chart, AfterValidator(_without_nul)]
+NewChart: TypeAlias = Annotated[Chart, AfterValidator(_storable)]
 
 
 class User(BaseModel):

@@ -136,7 +136,7 @@ class SongQueries(Protocol):
     ) -> list[Song]:
         """Return a page of a user's songs, narrowed by the filters that are given.
 
-        ``after`` is the last song of the page before (or its place), of the same order; a page costs the same wherever it is.
+        ``after`` is the last song of the page before, or its place, of the same order; all cost the same.
         """
         ...
 
