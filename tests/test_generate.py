@@ -355,6 +355,23 @@ def test_input_models_are_shared(write: Write) -> None:
     assert "bands: Iterable[NewBand]" in signature(module, "bring")
 
 
+def test_texts_that_a_check_lists(write: Write) -> None:
+    """Rows and what comes in have one name for the texts that a column may have; a document's are any."""
+    module = write(
+        """
+        -- name: row
+        select key, tempo from songs;
+        -- name: add
+        insert into songs (title, key) values (:title, :key);
+        -- name: document
+        select jsonb_build_object('key', key, 'tempo', tempo) as song, 1 as one from songs;
+        """
+    )
+    assert class_body(module, "RowRow") == ["key: SongKey", "tempo: int | None"]
+    assert 'key: SongKey = "C"' in signature(module, "add")
+    assert class_body(module, "DocumentRow") == ["song: RowRow", "one: int"]
+
+
 def test_enums(write: Write) -> None:
     """An enum type is a StrEnum by its labels."""
     assert class_body(write("select mood from songs"), "Mood") == ['CALM = "calm"', 'WILD = "wild"']

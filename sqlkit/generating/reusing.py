@@ -90,7 +90,7 @@ class _Matcher:
         if module == "":
             alias = next((each for each in self.plan.aliases if each.name == name), None)
             if alias is not None:
-                return set(get_args(annotation)) == set(alias.labels) or _is_texts(annotation, alias.labels)
+                return set(get_args(annotation)) == set(alias.labels) or _takes_texts(annotation, alias.labels)
             return getattr(annotation, "__name__", "") == self.renamed.get(name)
         if (name, module) == ("str", "builtins") and isinstance(annotation, type) and issubclass(annotation, str):
             return True  # a StrEnum takes some of the texts: the author knows which there are
@@ -115,8 +115,8 @@ def _is_enum(plan: EnumPlan, cls: type) -> bool:
     return issubclass(cls, Enum) and [member.value for member in cls] == [value for _, value in plan.members]
 
 
-def _is_texts(annotation: Any, labels: tuple[str, ...]) -> bool:
-    return (
+def _takes_texts(annotation: Any, labels: tuple[str, ...]) -> bool:
+    return annotation is str or (
         isinstance(annotation, type)
         and issubclass(annotation, Enum)
         and {member.value for member in annotation} == set(labels)

@@ -16,6 +16,10 @@ from sqlkit.generating.plan import ClassPlan, FieldPlan, named
 
 __all__ = ["RowModels"]
 
+TEXT = named("str", "builtins")
+#: How the annotations of texts and of arrays of texts end.
+TEXTS = (TEXT, f"{TEXT}]")
+
 #: How the annotations of documents begin whose kind a CHECK tells.
 DOCUMENTS = (named("dict", "builtins"), named("list", "builtins"))
 
@@ -174,15 +178,23 @@ class RowModels:
             annotation = self._document(described.json, hint)
         else:
             annotation = self.annotator.annotate(pgtype, labels)
-            if annotation == ANY and described.source:
-                annotation = self._checked_document(described.source)
+            if described.source:
+                annotation = self._checked(annotation, described.source, described.values)
         return nullable(annotation) if column.nullable or not column.always else annotation
 
-    def _checked_document(self, source: str) -> str:
-        """Return what a CHECK says of a column's documents: an object, an array."""
+    def _checked(self, annotation: str, source: str, values: Sequence[str | int] | None) -> str:
+        """Return what a CHECK says of a column: which texts it has, whether its documents are objects or arrays."""
         known = self.annotator.catalogue.column(source)
-        demands = demands_of(known[0].proved).get(known[1].name) if known else None
-        return document_type(demands.json_type if demands else None)
+        if known is None:
+            return annotation
+        table, column = known
+        if annotation == ANY:
+            demands = demands_of(table.proved).get(column.name)
+            return document_type(demands.json_type if demands else None)
+        texts = tuple(value for value in values or () if isinstance(value, str))
+        if texts and annotation.endswith(TEXTS):
+            return annotation.replace(TEXT, self.annotator.texts(table.name, column.name, texts))
+        return annotation
 
     def _document(self, shape: JsonShape, hint: str) -> str:
         """Return the annotation of a document that is built in the statement: models for its objects."""
@@ -195,8 +207,25 @@ class RowModels:
         for key, can_be_null in shape.keys.items():
             inner = self._in_document(shape.parts.get(key), shape.types.get(key, 0), f"{hint}{camel(singular(key))}")
             fields.append(field_for(key, nullable(inner) if can_be_null else inner))
-        known = next((each for each in self.shapes.values() if _is_documented_by(each.fields, fields)), None)
+        known = next((each for each in self.shapes.values() if self._reads(each.fields, fields)), None)
+        if known is not None and known.statements:
+            return self._class(known, camel(known.statements[0], "row"))
         return self._class(known or self._document_shape(told_apart(fields)), hint)
+
+    def _reads(self, fields: Sequence[FieldPlan], document: Sequence[FieldPlan]) -> bool:
+        """Tell whether a model reads a document: the same fields, and what is open there may be closed here."""
+        if [each.name for each in fields] != [each.name for each in document]:
+            return False
+        pairs = [(mine.annotation, other.annotation) for mine, other in zip(fields, document, strict=True)]
+        return all(mine == other or self._is_closer(mine, other) for mine, other in pairs)
+
+    def _is_closer(self, annotation: str, open_one: str) -> bool:
+        """Tell whether an annotation says more of a document, or of a text, than an open one does."""
+        if open_one == ANY:
+            return annotation.startswith(DOCUMENTS)
+        for alias in self.annotator.plan.aliases:
+            annotation = annotation.replace(named(alias.name), TEXT)
+        return annotation == open_one
 
     def _document_shape(self, fields: tuple[FieldPlan, ...]) -> Shape:
         doc = f"A document that ``{self.statement}`` builds."
@@ -247,16 +276,6 @@ def document_type(kind: str | None) -> str:
         return f"{named('list', 'builtins')}[{ANY}]"
     texts: Mapping[str, str] = {"string": "str", "boolean": "bool"}
     return named(texts[kind], "builtins") if kind is not None and kind in texts else ANY
-
-
-def _is_documented_by(fields: Sequence[FieldPlan], document: Sequence[FieldPlan]) -> bool:
-    """Tell whether a model reads a document: the same fields, and what is open in the document may be closed there."""
-    if [each.name for each in fields] != [each.name for each in document]:
-        return False
-    return all(
-        mine.annotation == other.annotation or (other.annotation == ANY and mine.annotation.startswith(DOCUMENTS))
-        for mine, other in zip(fields, document, strict=True)
-    )
 
 
 def _leaves(tree: Tree) -> Iterable[OutputColumn]:
