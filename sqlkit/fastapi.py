@@ -20,6 +20,7 @@ Needs the extra ``fastapi``. An AsyncDatabase serves ``async def`` in the same w
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -38,6 +39,7 @@ from sqlkit.settings import Settings
 
 try:
     from fastapi import APIRouter, Depends, FastAPI, Request, Response
+    from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
 except ImportError:
     raise ConfigurationError("fastapi is not installed: pip install 'sqlkit[fastapi]'") from None
@@ -225,11 +227,23 @@ def install_errors(app: FastAPI) -> None:
     """Answer what the database refuses with a status and a name, never with a value.
 
     NoRow is 404; a unique, foreign key or exclusion constraint 409 and a CHECK or a missing value 422, with the
-    constraint's or column's name; a page's token that is not ours 400; a right that lacks 403; no connection in time,
-    a lost one, and a conflict of transactions 503 with Retry-After.
+    constraint's or column's name; a request that does not fit its models 422, without what it held; a page's token
+    that is not ours 400; a right that lacks 403; no connection in time, a lost one, and a conflict of transactions 503
+    with Retry-After.
     """
     for kind, answer in ANSWERS.items():
         app.add_exception_handler(kind, _responder(answer))
+    app.add_exception_handler(RequestValidationError, _refuse)
+
+
+async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG001  the handler's signature
+    """Answer a request that does not fit its models with places and reasons.
+
+    FastAPI's own answer quotes what was sent, and fails on what JSON cannot hold: NaN, half of a surrogate pair.
+    """
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    wrong = [{key: one[key] for key in ("type", "loc", "msg")} for one in error.errors()]
+    return Response(json.dumps({"detail": wrong}), 422, media_type="application/json")
 
 
 def _responder(answer: Answer) -> Callable[[Request, Exception], Any]:

@@ -149,6 +149,8 @@ FILE = {"file_name": "a", "file_type": "b", "size_bytes": 1, "storage_path": "c"
         ("/analyses", {"user_id": SOMEBODY, "title": "T", "parameters": [1]}, 422),
         ("/analyses", {"user_id": SOMEBODY, "title": "T", "parameters": {"a": "b\0"}}, 422),
         ("/analyses", {"user_id": SOMEBODY, "title": "T", "result": "text"}, 422),
+        ("/analyses", {"user_id": SOMEBODY, "title": "T", "parameters": {"n": float("nan")}}, 422),
+        ("/analyses", {"user_id": SOMEBODY, "title": "T", "result": ["\ud800"]}, 422),
         (
             f"/analyses/{SOMEBODY}/files",
             {"file_name": "a", "file_type": "b", "size_bytes": 1, "storage_path": "c"},

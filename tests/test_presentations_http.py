@@ -127,6 +127,9 @@ def test_nobody_reaches_anothers_rows(client: httpx.Client) -> None:
         ("/users", {"name": "A\0da"}, 422),
         ("/users", {"name": "Bea", "email": "Ada@example.org"}, 409),
         ("/users", {"name": "Bea", "admin": True}, 422),
+        ("/users", {"name": "\ud800"}, 422),
+        ("/users", {"name": "Bea", "\ud800": 1}, 422),
+        ("/users/1/voices", {"name": "v", "s3_path": "/b.wav", "duration_seconds": float("nan")}, 422),
         ("/users/1/voices", {"name": "v", "s3_path": "calm.wav"}, 422),
         ("/users/1/voices", {"name": "v", "s3_path": "/Ada.wav"}, 409),
         ("/users/1/voices", {"name": "v", "s3_path": "/b.wav", "duration_seconds": 301}, 422),
@@ -146,6 +149,14 @@ def test_bad_input_is_refused(refusing: httpx.Client, path: str, body: dict[str,
     """What cannot be is refused with its status, and never with an error of the server's."""
     response = refusing.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert response.status_code == status, response.text
+
+
+def test_a_refusal_does_not_quote(refusing: httpx.Client) -> None:
+    """A refused request is told where and why, and not what it held."""
+    response = refusing.post("/login", json={"email": 7, "password": "a secret", "extra": "a secret"})
+    reasons = [(one["loc"], one["type"]) for one in asked(response, 422)["detail"]]
+    assert reasons == [(["body", "email"], "string_type"), (["body", "extra"], "extra_forbidden")]
+    assert "a secret" not in response.text
 
 
 def test_pages(client: httpx.Client) -> None:

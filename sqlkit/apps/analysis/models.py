@@ -65,14 +65,19 @@ class WorkStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-def _without_nul(text: str) -> str:
+def _storable_text(text: str) -> str:
+    """Refuse what text cannot hold: the character NUL, half of a pair of surrogates."""
     if "\0" in text:
         raise ValueError("a NUL character, which PostgreSQL does not take")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a pair of surrogates, which is no text") from None
     return text
 
 
 #: A text that PostgreSQL takes.
-PlainText: TypeAlias = Annotated[str, AfterValidator(_without_nul)]
+PlainText: TypeAlias = Annotated[str, AfterValidator(_storable_text)]
 #: A name to sign in with: no blank, no @, at most 100 characters.
 Username: TypeAlias = Annotated[PlainText, Field(pattern=r"^[^@ ]{1,100}$")]
 #: An address: something, an @, something, and no blank.

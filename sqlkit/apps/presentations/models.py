@@ -74,14 +74,19 @@ TRANSITIONS: dict[JobStatus, tuple[JobStatus, ...]] = {
 }
 
 
-def _without_nul(text: str) -> str:
+def _storable_text(text: str) -> str:
+    """Refuse what text cannot hold: the character NUL, half of a pair of surrogates."""
     if "\0" in text:
         raise ValueError("a NUL character, which PostgreSQL does not take")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a pair of surrogates, which is no text") from None
     return text
 
 
 #: A text that PostgreSQL takes.
-PlainText: TypeAlias = Annotated[str, AfterValidator(_without_nul)]
+PlainText: TypeAlias = Annotated[str, AfterValidator(_storable_text)]
 #: A name that fits its column.
 Name: TypeAlias = Annotated[PlainText, Field(max_length=255)]
 #: An address: it has an @.
