@@ -177,7 +177,8 @@ def test_module_that_does_not_import(run: Run, project: str) -> None:
 
 
 def test_json(run: Run, project: str) -> None:
-    """The JSON format is one object and nothing else."""
+    """The JSON format is one object and nothing else, whatever a module prints as it is imported."""
+    change("shop.py", "import sqlkit\n", "import sqlkit\nprint('loading')\n")
     change("sql/songs.sql", "title", "titel")
     result = run("check", "--dsn", project, "--format", "json")
     found = json.loads(result.stdout)
@@ -373,6 +374,20 @@ def test_interrupted(project: str) -> None:
     assert (process.returncode, out, err) == (130, "", "sqlkit: interrupted\n")
     assert not folder.exists()
     assert processes_of(folder) == []
+
+
+def test_interrupted_at_the_start() -> None:
+    """Ctrl-C while the command line is still being imported ends with 130, too, without a traceback."""
+    program = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt())\n" + MAIN
+    )
+    result = subprocess.run([sys.executable, "-c", program, "check"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "sqlkit: interrupted\n")
 
 
 def activity(folder: Path) -> str:

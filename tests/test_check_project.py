@@ -246,6 +246,29 @@ def test_a_module_that_is_not_there(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("pathed.py", "pathed.py: is no module's name: write pathed"),
+        ("./app/pathed.py", "./app/pathed.py: is no module's name: write app.pathed"),
+        (".pathed", ".pathed: is no module's name"),
+        ("", "'': is no module's name"),
+    ],
+)
+def test_a_path_is_no_module(write: Write, tmp_path: Path, written: str, said: str) -> None:
+    """A path in the place of a module's name is said, with the name, and nothing of it is imported."""
+    write("pathed.py", "raise ValueError('imported')")
+    sources = read(tmp_path, written)
+    assert (sources.obstacles, sources.complete) == ([said], False)
+
+
+def test_what_modules_print_goes_to_stderr(write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a module prints while it is imported does not mix with a report on stdout."""
+    write("loud.py", "print('hello')")
+    assert read(tmp_path, "loud").obstacles == []
+    assert capsys.readouterr() == ("", "hello\n")
+
+
 def test_folders_without_statements(tmp_path: Path) -> None:
     """A folder of statements that has none is most likely a slip."""
     assert read(tmp_path, sql=("nope",)).obstacles == [f"{tmp_path / 'nope'}: no .sql file there"]

@@ -172,8 +172,12 @@ def _import(name: str, root: Path, sources: Sources) -> ModuleType | None:
         finding = file_finding(error, place) if isinstance(error, SqlFileError) else contract_finding(error, place)
         sources.findings.append(finding)
 
+    if not all(name.split(".")) or "/" in name or (name.endswith(".py") and (root / name).is_file()):
+        sources.obstacles.append(f"{name or repr(name)}: is no module's name{_meant(name)}")
+        sources.complete = False
+        return None
     try:
-        with refusals_to(take):
+        with refusals_to(take), contextlib.redirect_stdout(sys.stderr):  # stdout is the report's alone
             return importlib.import_module(name)
     except KeyboardInterrupt:
         raise
@@ -181,6 +185,12 @@ def _import(name: str, root: Path, sources: Sources) -> ModuleType | None:
         sources.obstacles.append(_obstacle(name, error, root))
     sources.complete = False
     return None
+
+
+def _meant(path: str) -> str:
+    """Return the advice for the path of a module (``app/queries.py``)."""
+    parts = [part for part in Path(path.removesuffix(".py")).parts if part.isidentifier()]
+    return f": write {'.'.join(parts)}" if parts else ""
 
 
 def _obstacle(name: str, error: BaseException, root: Path) -> str:

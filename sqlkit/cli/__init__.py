@@ -16,6 +16,14 @@ EXTRA = ("typer", "rich")
 def main() -> None:
     """Run the command line; exit with 0, with 1 for an unhealthy database, 2 for an error, 130 for Ctrl-C."""
     try:
+        _main()
+    except KeyboardInterrupt:  # while the application is still being imported
+        print("sqlkit: interrupted", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+def _main() -> None:
+    try:
         from sqlkit.cli.app import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").split(".")[0]
