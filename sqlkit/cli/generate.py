@@ -82,7 +82,7 @@ def generate_command(
     statements = [each for name in chosen for each in chosen_statements(source.statements, file, name)]
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
     project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
-    if dsn is None and not project.migrations:
+    if dsn is None and project.migrations is None:
         raise ConfigurationError("there is no schema to generate for: give --migrations DIR or --dsn")
     from sqlkit.generating.generate import generate
     from sqlkit.generating.placing import layout_for
