@@ -262,6 +262,22 @@ def test_dependencies_stand_before_every_route(soleil_dsn: str) -> None:
         assert client.get("/health").json()["healthy"] is True
 
 
+def test_the_application_runs_under_its_role(soleil_dsn: str) -> None:
+    """All that the application does it may do as soleil_app, which may change no table."""
+    with served(create_app(settings(f"{soleil_dsn}%20-crole%3Dsoleil_app"))) as client:
+        me = joined(client)
+        song = created(client, f"{me}/songs", {"title": "Autumn Leaves"})
+        created(client, f"{me}/songs/bulk", [{"title": "Dinah"}])
+        assert client.get(f"{me}/songs/search", params={"term": "autum leafs"}).json() == [song]
+        assert client.patch(f"/songs/{song['song_id']}", json={"key": "G"}).status_code == 200
+        band = f"/bands/{created(client, '/bands', {'name': 'Aces'})['band_id']}"
+        created(client, band + me.replace("users", "members"), {})
+        assert len(client.get(band).json()["members"]) == 1
+        assert len(client.get(f"{me}/repertoire").json()["repertoire"]) == 2
+        assert client.delete(band).status_code == 204
+        assert client.delete(me, params={"with_repertoire": True}).status_code == 204
+
+
 def test_openapi_is_true_to_the_models(client: httpx.Client) -> None:
     """The page describes rows, inputs and changes with the very fields of their models, and no default of a change."""
     page = client.get("/openapi.json").json()
