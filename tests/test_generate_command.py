@@ -190,6 +190,40 @@ def test_a_file_of_aiosql_alone(run: Run, tmp_path: Path) -> None:
     assert "is in aiosql's form, which load does not read" in done.stderr
 
 
+def test_models_beside_the_configuration(run: Run, tmp_path: Path) -> None:
+    """Models are imported from the project's folder, though it is not on Python's path."""
+    model = "from pydantic import BaseModel\n\nclass Tune(BaseModel):\n    song_id: int\n    title: str\n"
+    (tmp_path / "tune_models.py").write_text(model)
+    done = run("songs.sql", "get_song", "--models-from", "tune_models")
+    assert "from tune_models import Tune\n" in done.stdout
+    assert "-> Tune | None:" in done.stdout
+
+
+def test_a_file_that_is_no_text(run: Run, tmp_path: Path) -> None:
+    """What exists and is not UTF-8 is not compared, and left."""
+    (tmp_path / "queries.py").write_bytes(b"\xff")
+    done = run("songs.sql", "-o", "queries.py")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "queries.py: is not UTF-8, so it is not compared" in done.stderr
+    assert (tmp_path / "queries.py").read_bytes() == b"\xff"
+
+
+def test_names_are_completed(tmp_path: Path) -> None:
+    """The shell completes the names of the file's statements."""
+    (tmp_path / "songs.sql").write_text(SONGS)
+    environment = {
+        **os.environ,
+        "_SQLKIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "sqlkit generate songs.sql ge",
+        "COMP_CWORD": "3",
+    }
+    program = [sys.executable, "-c", "from sqlkit.cli import main; main()"]
+    done = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert done.stdout.split() == ["get_song"]
+
+
 # The pages
 
 

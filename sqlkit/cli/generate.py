@@ -7,18 +7,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sqlkit.checking.sources import importable
-from sqlkit.checking.workbench import CannotCheck, Workbench
+from sqlkit.checking.project import Project
 from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.describe import chosen_statements, project_of
 from sqlkit.cli.output import say
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
 from sqlkit.statements import Statement
+
+if TYPE_CHECKING:  # slow to import, and wanted by one command
+    from sqlkit.generating.writing import Layout
 
 __all__ = ["generate_command"]
 
@@ -84,21 +86,12 @@ def generate_command(
     project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
     if dsn is None and project.migrations is None:
         raise ConfigurationError("there is no schema to generate for: give --migrations DIR or --dsn")
-    from sqlkit.generating.generate import generate
     from sqlkit.generating.placing import layout_for
 
     sql = sql_output if source.converted is not None and sql_output else file
     colours = ("sync", "async") if both else ("async",) if asynchronous else ("sync",)
     layout = layout_for(sql, output, protocol=protocol, colours=colours)
-    with told(True) as progress, Workbench(dsn, progress=progress) as workbench:
-        try:
-            with workbench.bench(project) as bench:
-                for limit in bench.limits:
-                    say(limit, error=True)
-                with importable(project.root):
-                    text = generate(bench.conn, statements, layout, models_from=models_from)
-        except CannotCheck as reason:
-            raise ConfigurationError(str(reason)) from None
+    text = _generated(statements, project, dsn, layout, models_from)
     differs = False
     if source.converted is not None and sql_output is not None:
         differs = _write(sql_output, source.converted)
@@ -107,6 +100,23 @@ def generate_command(
     else:
         differs = _write(output, text) or differs
     raise typer.Exit(DIFFERS if differs else 0)
+
+
+def _generated(
+    statements: Sequence[Statement], project: Project, dsn: str | None, layout: Layout, models_from: str | None
+) -> str:
+    from sqlkit.checking.sources import importable
+    from sqlkit.checking.workbench import CannotCheck, Workbench
+    from sqlkit.generating.generate import generate
+
+    with told(True) as progress, Workbench(dsn, progress=progress) as workbench:
+        try:
+            with workbench.bench(project) as bench, importable(project.root):
+                for limit in bench.limits:
+                    say(limit, error=True)
+                return generate(bench.conn, statements, layout, models_from=models_from)
+        except CannotCheck as reason:
+            raise ConfigurationError(str(reason)) from None
 
 
 @dataclass(frozen=True, slots=True)
