@@ -273,6 +273,75 @@ def test_every_check_is_broken_above(conn: Connection) -> None:
     assert {name for (name,) in found} == {case[0] for case in BROKEN}
 
 
+SOMEBODY, SOME_BAND, NOBODY = uuid4(), uuid4(), uuid4()
+STANDING: list[tuple[str, dict[str, Any]]] = [
+    ("users", {**USER, "user_id": SOMEBODY}),
+    ("bands", {"band_id": SOME_BAND, "name": "B"}),
+    ("songs", {"user_id": SOMEBODY, "title": "T", "drive_file_id": "d"}),
+    ("band_members", {"band_id": SOME_BAND, "user_id": SOMEBODY}),
+]
+
+#: Which key, the table, and a row that breaks it where the rows above stand.
+TAKEN: list[tuple[str, str, dict[str, Any]]] = [
+    ("users_pkey", "users", {"user_id": SOMEBODY, "email": "c@d", "google_id": "h", "display_name": "C"}),
+    ("users_email_key", "users", {**USER, "google_id": "h"}),
+    ("users_google_id_key", "users", {**USER, "email": "c@d"}),
+    ("songs_drive_file_id_key", "songs", {"user_id": SOMEBODY, "title": "U", "drive_file_id": "d"}),
+    ("songs_user_id_fkey", "songs", {"user_id": NOBODY, "title": "U"}),
+    ("band_members_pkey", "band_members", {"band_id": SOME_BAND, "user_id": SOMEBODY}),
+    ("band_members_band_id_fkey", "band_members", {"band_id": NOBODY, "user_id": SOMEBODY}),
+    ("band_members_user_id_fkey", "band_members", {"band_id": SOME_BAND, "user_id": NOBODY}),
+]
+
+
+@pytest.mark.parametrize(("key", "table", "row"), TAKEN)
+def test_keys_hold(conn: Connection, key: str, table: str, row: dict[str, Any]) -> None:
+    """What is there once is not there twice, and nothing refers to what is not there."""
+    for standing in STANDING:
+        insert(conn, *standing)
+    with pytest.raises(errors.IntegrityError) as violated:
+        insert(conn, table, row)
+    assert violated.value.diag.constraint_name == key
+
+
+@pytest.mark.parametrize("table", COLUMNS)
+def test_the_database_sets_both_times(conn: Connection, table: str) -> None:
+    """created_at and updated_at are the database's, with their zone, where nobody gives them."""
+    for standing in STANDING:
+        insert(conn, *standing)
+    query = sql.SQL("select created_at = now(), updated_at = now() from {}").format(sql.Identifier(table))
+    assert conn.execute(query).fetchall() == [(True, True)]
+
+
+#: Which index, and a look-up that it is for.
+LOOK_UPS: list[tuple[str, str]] = [
+    ("users_email_key", "select from users where email = 'a@b'"),
+    ("users_google_id_key", "select from users where google_id = 'g'"),
+    (
+        "songs_user_id_title_idx",
+        "select from songs where user_id = '00000000-0000-0000-0000-000000000000' order by title limit 10",
+    ),
+    ("songs_artist_idx", "select from songs where artist = 'A'"),
+    ("songs_created_at_idx", "select from songs where created_at > now() - interval '1 day'"),
+    ("songs_drive_file_id_key", "select from songs where drive_file_id = 'd'"),
+    (
+        "songs_title_artist_idx",
+        "select from songs where to_tsvector('simple', title || ' ' || coalesce(artist, '')) "
+        "@@ plainto_tsquery('simple', 'leaves')",
+    ),
+    ("songs_title_artist_trgm_idx", "select from songs where title % 'autum leafs' or artist % 'autum leafs'"),
+    ("band_members_user_id_idx", "select from band_members where user_id = '00000000-0000-0000-0000-000000000000'"),
+]
+
+
+@pytest.mark.parametrize(("index", "statement"), LOOK_UPS)
+def test_look_ups_use_their_indexes(conn: Connection, index: str, statement: str) -> None:
+    """Each index serves the look-up that it is for."""
+    conn.execute("set local enable_seqscan = off")
+    plan = "\n".join(line for (line,) in conn.execute(f"explain {statement}".encode()))
+    assert index in plan
+
+
 @pytest.mark.parametrize("tempo", [20, 400, None])
 def test_bounds_are_allowed(conn: Connection, tempo: int | None) -> None:
     """The slowest and the fastest tempo and an unknown one pass in the model and in the database."""
