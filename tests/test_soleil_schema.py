@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -319,7 +319,7 @@ LOOK_UPS: list[tuple[str, str]] = [
     ("users_google_id_key", "select from users where google_id = 'g'"),
     (
         "songs_user_id_title_idx",
-        "select from songs where user_id = '00000000-0000-0000-0000-000000000000' order by title limit 10",
+        f"select from songs where user_id = '{UUID(int=0)}' order by title limit 10",
     ),
     ("songs_artist_idx", "select from songs where artist = 'A'"),
     ("songs_created_at_idx", "select from songs where created_at > now() - interval '1 day'"),
@@ -330,7 +330,7 @@ LOOK_UPS: list[tuple[str, str]] = [
         "@@ plainto_tsquery('simple', 'leaves')",
     ),
     ("songs_title_artist_trgm_idx", "select from songs where title % 'autum leafs' or artist % 'autum leafs'"),
-    ("band_members_user_id_idx", "select from band_members where user_id = '00000000-0000-0000-0000-000000000000'"),
+    ("band_members_user_id_idx", f"select from band_members where user_id = '{UUID(int=0)}'"),
 ]
 
 
