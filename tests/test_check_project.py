@@ -110,6 +110,7 @@ def test_configuration_is_found_by_walking_up(write: Write, tmp_path: Path) -> N
         ("[tool.sqlkit]\nmodule = []", "tool.sqlkit.module: is no key, did you mean modules?"),
         ("[tool.sqlkit]\ncolour = 1", r"tool.sqlkit.colour: is no key \(there are hints, ignore, .*, sql\)"),
         ("[tool.sqlkit]\nname = 'a'", r"tool.sqlkit.name: is no key"),
+        ("[tool.sqlkit]\nlarge_table = '10'", r"tool.sqlkit.large_table: is a number of rows: large_table = 10000"),
         ("[tool.sqlkit]\nmodules = 'a'", r'tool.sqlkit.modules: is a list of texts: modules = \["app.queries"\]'),
         ("[tool.sqlkit]\nsql = ['']", "tool.sqlkit.sql: is a list of texts"),
         ("[tool.sqlkit]\nschema = 1", 'tool.sqlkit.schema: is a text: schema = "app"'),

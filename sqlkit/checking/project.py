@@ -37,7 +37,8 @@ class Project:
     """What is checked together: modules, the migrations and the schema that their statements are proved against.
 
     ``root`` is the folder that modules are found in, paths are absolute. ``name`` is empty where there is one project.
-    ``migrations`` are the folders to apply, none for statements that need no table; None says nothing of it.
+    ``migrations`` are the folders to apply, none for statements that need no table; None says nothing of it. A table
+    with more than ``large_table`` rows should not be read from end to end.
     """
 
     root: Path
@@ -49,6 +50,7 @@ class Project:
     hints: bool = False
     ignore: frozenset[str] = frozenset()
     plans: Path | None = None
+    large_table: int = 10_000
 
     def replaced(self, **arguments: Any) -> Project:
         """Return the project with what the arguments say, where they are neither None nor empty."""
@@ -156,13 +158,19 @@ class _Values:
             raise self.error(key, f"is true or false: {key} = true")
         return value
 
+    def number(self, key: str) -> int | None:
+        value = self.table.get(key)
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise self.error(key, f"is a number of rows: {key} = 10000")
+        return value
+
     def check(self, known: Sequence[str]) -> None:
         for key in self.table:
             if key not in known:
                 raise self.error(key, f"is no key{_near(key, known, 0.6)}")
 
 
-KEYS = ("modules", "migrations", "schema", "sql", "hints", "ignore", "plans")
+KEYS = ("modules", "migrations", "schema", "sql", "hints", "ignore", "plans", "large_table")
 
 
 def _project(path: Path, where: str, table: Mapping[str, Any], base: Project, *, name: bool = False) -> Project:
@@ -183,6 +191,7 @@ def _project(path: Path, where: str, table: Mapping[str, Any], base: Project, *,
         hints=values.flag("hints"),
         ignore=known_codes(values.texts("ignore", "SK013"), f"{path}: {where}.ignore") | base.ignore,
         plans=root / plans if plans else None,
+        large_table=values.number("large_table"),
     )
 
 

@@ -143,7 +143,7 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
                 reasons += impossible
                 facts = replace(facts, descriptions=descriptions)
                 if options.plans and project.plans is not None:
-                    findings += _plans(bench, facts, project.plans, options, reasons)
+                    findings += _plans(bench, facts, project, project.plans, options, reasons)
         except CannotCheck as reason:
             reasons.append(str(reason))
         except psycopg.Error as error:
@@ -156,13 +156,16 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
     return Report(tuple(_sorted(shown)), troubles, _count(facts))
 
 
-def _plans(bench: Bench, facts: ProjectFacts, snapshot: Path, options: _Options, reasons: list[str]) -> list[Finding]:
+def _plans(
+    bench: Bench, facts: ProjectFacts, project: Project, snapshot: Path, options: _Options, reasons: list[str]
+) -> list[Finding]:
+    large = project.large_table
     options.progress("explaining")
     with bench.conn.transaction(force_rollback=True):
         if options.update_plans:
             update_plans(bench.conn, facts, snapshot, reasons.append)
-            return [each for each in check_plans(bench.conn, facts, snapshot) if each.code != "SK016"]
-        return list(check_plans(bench.conn, facts, snapshot, reasons.append))
+            return [each for each in check_plans(bench.conn, facts, snapshot, large=large) if each.code != "SK016"]
+        return list(check_plans(bench.conn, facts, snapshot, reasons.append, large=large))
 
 
 def _findings(facts: ProjectFacts) -> Iterator[Finding]:
