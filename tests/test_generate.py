@@ -400,6 +400,21 @@ def test_nested_models(write: Write) -> None:
     assert class_body(module, "Band") == ["band_id: int", "name: str"]
 
 
+def test_nested_models_inside_of_others(write: Write) -> None:
+    """A join inside an optional model may find nothing where that of the model found a row."""
+    module = write(
+        """
+        select songs.title, bands.band_id as "band.band_id", other.song_id as "band.song.song_id"
+        from songs
+        left join bands on bands.band_id = songs.band_id
+        left join songs as other on other.song_id = bands.band_id * 2
+        """
+    )
+    assert class_body(module, "QRow") == ["title: str", "band: QBand | None"]
+    assert class_body(module, "QBand") == ["band_id: int", "song: QBandSong | None"]
+    assert class_body(module, "QBandSong") == ["song_id: int"]
+
+
 def test_nested_models_of_inner_joins(write: Write) -> None:
     """Where the row is always there, so is the nested model."""
     module = write(

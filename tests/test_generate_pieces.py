@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlkit.generating.aiosql import convert, is_aiosql
 from sqlkit.generating.conditions import parse_condition
 from sqlkit.generating.constraints import Demands, demands_of, same_in_rust
 from sqlkit.generating.naming import Names, camel, identifier, member_name, singular
+from sqlkit.generating.plan import quoted
 from sqlkit.generating.sentences import docstring, method_sentences
 from sqlkit.generating.targets import Target, targets_of
 from sqlkit.sqlfile.sqltext import SqlText
@@ -100,6 +102,23 @@ def test_names_are_taken_once() -> None:
     assert names.take("Song", "SongRow") == "SongRow"
     assert names.take("Song", "SongRow") == "SongRow2"
     assert names.take("None", "Nothing") == "Nothing"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("it's", '"it\'s"'),
+        ('say "a"', "'say \"a\"'"),
+        ('"it\'s"', "'\"it\\'s\"'"),
+        ("\"it's", '"\\"it\'s"'),
+        ("a\n\tb\x00\\", '"a\\n\\tb\\x00\\\\"'),
+        ("ÄÖ漢", '"ÄÖ漢"'),
+    ],
+)
+def test_texts_are_quoted_as_ruff_does_it(text: str, written: str) -> None:
+    """A text has the quotes that need fewer escapes, double ones where both need as many."""
+    assert quoted(text) == written
+    assert ast.literal_eval(written) == text
 
 
 # Sentences

@@ -6,7 +6,6 @@ field or a method of the same name would hide it. A class of the module itself h
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, field
 
@@ -32,11 +31,9 @@ def named(name: str, module: str = "") -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a text as Python code, in double quotes where that needs no more escapes."""
-    if not text.isprintable() or ('"' in text and "'" not in text):
-        return ast.unparse(ast.Constant(text))
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    """Return a text as Python code, in the quotes that ruff's formatter gives it."""
+    quote = "'" if text.count('"') > text.count("'") else '"'
+    return quote + "".join(f"\\{each}" if each == quote else repr(each)[1:-1] for each in text) + quote
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,10 +287,11 @@ def _leaves(tree: Tree) -> Iterable[OutputColumn]:
 
 
 def _without_padding(tree: Tree) -> Tree:
-    """Return columns as they are where the row of the outer join's nullable side is there."""
+    """Return columns as they are where the row of the outer join's nullable side is there.
+
+    What is nested deeper stays as it is: another join may pad it where this one found a row.
+    """
     return {
-        name: _without_padding(part)
-        if isinstance(part, dict)
-        else replace(part, nullable=part.described.nullable_in_row)
+        name: part if isinstance(part, dict) else replace(part, nullable=part.described.nullable_in_row)
         for name, part in tree.items()
     }
