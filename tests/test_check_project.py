@@ -52,7 +52,7 @@ def test_one_project(write: Write, tmp_path: Path) -> None:
     write(
         "pyproject.toml",
         '[tool.sqlkit]\nmodules = ["app.*"]\nmigrations = "db/migrations"\nschema = "app"\nsql = ["sql", "more.sql"]\n'
-        'hints = true\nignore = ["SK013"]\nplans = "plans.json"\n',
+        'hints = true\nignore = ["SK013"]\nplans = "plans.json"\nlarge_table = 500\n',
     )
     assert read_projects(start=tmp_path) == [
         Project(
@@ -65,6 +65,7 @@ def test_one_project(write: Write, tmp_path: Path) -> None:
             True,
             frozenset({"SK013"}),
             tmp_path / "plans.json",
+            500,
         )
     ]
 

@@ -65,6 +65,8 @@ def test_plans(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         conn.execute("drop index songs_artist_idx")
     report = check(project, dsn, plans=True)
     assert plain(report_lines(report)) == Path("plans.txt").read_text(encoding="utf-8")
+    lenient = check(project.replaced(large_table=100_000), dsn, plans=True)
+    assert [finding.code for finding in lenient.findings] == ["SK016"]
 
 
 # What no wrong project shows
