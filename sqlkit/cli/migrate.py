@@ -60,11 +60,27 @@ def migrate(
     folder: FolderOption = None,
     schema: SchemaOption = None,
     count: Annotated[int, typer.Option("--count", min=1, help="For down: how many.")] = 1,
+    adopt: Annotated[
+        bool,
+        typer.Option(
+            "--adopt",
+            help="Apply nothing: compare a database whose tables something else has made (an ORM) with what the "
+            "migrations would make, mark what is there as applied, and say what differs (then the status is 1).",
+        ),
+    ] = False,
+    prefix: Annotated[
+        str, typer.Option("--prefix", metavar="PREFIX", help="For --adopt: what table names begin with, such as app_.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="For --adopt: mark nothing.")] = False,
 ) -> None:
     """Apply the migrations that are not applied yet, or look at them, or go back.
 
     The schema is --schema, else the one of the settings, else the application's name.
     """
+    if adopt and action is not Action.UP:
+        raise typer.BadParameter("stands alone: nothing is applied or rolled back", param_hint="--adopt")
+    if (prefix or dry_run) and not adopt:
+        raise typer.BadParameter("belongs to --adopt", param_hint="--prefix" if prefix else "--dry-run")
     if (action is Action.NEW) is (name is None):
         raise typer.BadParameter("new takes a name, such as create-songs, and nothing else does", param_hint="name")
     places, default_schema = _migrations(app, migrations)
@@ -76,6 +92,9 @@ def migrate(
     with opened_target(dsn, folder, schema=schema) as target:
         settings = target.settings
         where = settings.schema or default_schema
+        if adopt:
+            _adopt(settings.dsn(), places, where, prefix, dry_run)
+            return
         answers.print(_do(action, settings.dsn(), places, where, count), markup=False, soft_wrap=True)
 
 
@@ -111,6 +130,27 @@ def _do(action: Action, dsn: str, places: list[Path], schema: str | None, count:
         return _listed(_rolled_back(dsn, places, schema, count), "rolled back", "there is nothing to roll back", schema)
     applied = [name for place in places for name in migrations.migrate(dsn, place, schema=schema)]
     return _listed(applied, "applied", "everything is applied", schema)
+
+
+def _adopt(dsn: str, places: list[Path], schema: str | None, prefix: str, dry_run: bool) -> None:
+    """Mark what is there, and say what is not; status 1 where anything differs."""
+    from sqlkit.migrate import State, adopt
+
+    adoption = adopt(dsn, places, schema=schema, prefix=prefix, dry_run=dry_run)
+    marked = "would be marked as applied" if dry_run else "marked as applied"
+    lines = [
+        f"{name}: {state.value}{f', {marked}' if state is State.ADOPTED else ''}"
+        for name, state in adoption.states.items()
+    ]
+    if adoption.differences:
+        lines += ["", "What differs:", *map(str, adoption.differences)]
+    if adoption.statements:
+        lines += ["", "What would set names right, and was not run:", *adoption.statements]
+    if adoption.unknown:
+        lines += ["", f"Left alone, for no migration makes them: {', '.join(adoption.unknown)}"]
+    answers.print("\n".join(lines), markup=False, soft_wrap=True)
+    if not adoption.complete:
+        raise typer.Exit(1)
 
 
 def _rolled_back(dsn: str, places: list[Path], schema: str | None, count: int) -> list[str]:

@@ -10,6 +10,7 @@ import random
 import socket
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -201,6 +202,17 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]
             self.connection.execute(
                 sql.SQL("delete from {} where migration_id = {}").format(self.checksums, migration_id),
             )
+
+    def mark_all(self, migrations: Sequence[MigrationFile]) -> None:
+        """Mark migrations as applied without running them, all in one transaction, with their checksums."""
+        try:
+            with self.connection.transaction():
+                self._in_transaction = True
+                for migration in migrations:
+                    self.mark_one(migration.step)
+                    self.record_checksum(migration)
+        finally:
+            self._in_transaction = False
 
     def record_checksum(self, migration: MigrationFile) -> None:
         """Write the checksum of a migration that is marked."""

@@ -156,11 +156,16 @@ def check_edited(
     """Refuse files that were edited since they were applied; learn the checksums of plain yoyo's."""
     for migration in migrations:
         mark = applied.get(migration.migration_id)
-        if mark is None:
-            continue
-        if mark.checksum is None:
+        if mark is not None and mark.checksum is None:
             backend.record_checksum(migration)
-        elif mark.checksum != migration.checksum():
+    refuse_edited(migrations, applied)
+
+
+def refuse_edited(migrations: Sequence[MigrationFile], applied: dict[str, AppliedMigration]) -> None:
+    """Refuse files that were edited since they were applied, by their checksums."""
+    for migration in migrations:
+        mark = applied.get(migration.migration_id)
+        if mark is not None and mark.checksum not in (None, migration.checksum()):
             raise MigrationError(
                 f"{migration.path}: was edited after it was applied ({mark.applied_at:%Y-%m-%d %H:%M} UTC): "
                 "restore it, and write a new migration for the change"
