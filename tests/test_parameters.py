@@ -495,6 +495,23 @@ def test_copy_refuses_what_would_change_in_binary(
     assert fetch(db, int, "select count(*) from there") == [0]
 
 
+@pytest.mark.parametrize("number", [2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("small", [2**15 - 1, -(2**15)])
+def test_copy_of_several_integers(db: psycopg.Connection[Any], tmp_path: Path, small: int, number: int) -> None:
+    """Integers beside each other hold their bounds; one past them is an ArgumentError that names its column."""
+    copies = copy_of(tmp_path, "there", "small, number")
+    with db.transaction(force_rollback=True):
+        copies.copy_in(db, [{"small": small, "number": number}, {"small": None, "number": number}])
+        kept = fetch(db, tuple[int | None, int], "select small, number from there order by small nulls last")
+        assert kept == [(small, number), (None, number)]
+        for item, column in (
+            ({"small": small, "number": number + (1 if number > 0 else -1)}, "number"),
+            ({"small": small + (1 if small > 0 else -1), "number": number}, "small"),
+        ):
+            with pytest.raises(ArgumentError, match=f"item 1, column '{column}': a number out of the range of"):
+                copies.copy_in(db, [item])
+
+
 @pytest.mark.parametrize(
     ("column", "sent"),
     [

@@ -135,13 +135,7 @@ def encode_row(copy: CopyIn, form: CopyFormat, item: Any, number: int) -> Sequen
     values: Sequence[Any] = ()
     try:
         values = copy.read(item)
-        work = form.columns_to_encode(tuple(map(type, values)))
-        if not work:
-            return values
-        encoded = list(values)
-        for index in work:
-            encoded[index] = form.encoders[index](values[index])
-        return encoded
+        return form.encode(values)
     except (AttributeError, KeyError) as error:
         if (lacking := lacks(item, error)) is not None:
             raise ArgumentError(f"{copy.query.label}: item {number}: {lacking}") from None

@@ -9,6 +9,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from math import isfinite
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 from uuid import UUID
@@ -52,6 +53,9 @@ TEXTS = frozenset({"text", "varchar", "bpchar", "name", "citext"})
 #: psycopg writes the lower bits of what is out of range (and infinity where a real cannot hold it).
 RANGES = {"int2": 2**15, "int4": 2**31, "int8": 2**63}
 
+#: What struct calls them: it refuses what is out of range.
+CODES = {"int2": "h", "int4": "i", "int8": "q"}
+
 #: What must be looked at value by value: the range, whether there is a zone, what JSON can hold.
 LOOKED_AT = frozenset({*RANGES, "float4", "time", "timestamp", "timestamptz", *JSONS})
 
@@ -62,6 +66,17 @@ NEVER: dict[type, tuple[type, ...]] = {date: NUMBERS, time: NUMBERS, datetime: N
 Encode = Callable[[Any], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class RowWork:
+    """What there is to do for a row of some Python types: encode the values of ``columns``, try ``fit`` on all.
+
+    ``fit`` raises struct.error where an integer is out of its column's range: one call for all of them.
+    """
+
+    columns: tuple[int, ...]
+    fit: Callable[[Sequence[Any]], object] | None
+
+
 @dataclass(slots=True)
 class CopyFormat:
     """How one table's columns go over the wire: psycopg's types for them (None for text), and what encodes values."""
@@ -69,7 +84,7 @@ class CopyFormat:
     types: tuple[int, ...] | None
     encoders: tuple[Encode, ...]
     pgtypes: tuple[PgType, ...]
-    work: dict[tuple[type, ...], tuple[int, ...]] = field(default_factory=dict)
+    work: dict[tuple[type, ...], RowWork] = field(default_factory=dict)
 
     @classmethod
     def of(cls, oids: Sequence[int], pgtypes: Sequence[PgType], transformer: Transformer) -> CopyFormat:
@@ -79,16 +94,40 @@ class CopyFormat:
             return cls(types, tuple(_binary_encoder(pgtype, transformer) for pgtype in pgtypes), tuple(pgtypes))
         return cls(None, tuple(_text_encoder(pgtype, transformer) for pgtype in pgtypes), tuple(pgtypes))
 
-    def columns_to_encode(self, types: tuple[type, ...]) -> tuple[int, ...]:
-        """Return the columns whose values need encoding in a row of these Python types; remembered by types."""
-        found = self.work.get(types)
-        if found is None:
-            found = self.work[types] = tuple(
-                index
-                for index, (python, pgtype) in enumerate(zip(types, self.pgtypes, strict=True))
-                if not self._goes_as_it_is(python, pgtype)
-            )
-        return found
+    def encode(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return a row's values as psycopg takes them; Unfit for one that its column cannot take."""
+        types = tuple(map(type, values))
+        work = self.work.get(types)
+        if work is None:
+            work = self.work[types] = self._work(types)
+        if work.fit is not None:
+            try:
+                work.fit(values)
+            except struct.error:
+                raise Unfit("a number out of the range of its column") from None
+        if not work.columns:
+            return values
+        encoded = list(values)
+        for index in work.columns:
+            encoded[index] = self.encoders[index](values[index])
+        return encoded
+
+    def _work(self, types: tuple[type, ...]) -> RowWork:
+        """Choose what rows of these Python types need; remembered by types."""
+        columns = [
+            index
+            for index, (python, pgtype) in enumerate(zip(types, self.pgtypes, strict=True))
+            if not self._goes_as_it_is(python, pgtype)
+        ]
+        if self.types is None:
+            return RowWork(tuple(columns), None)
+        integers = [index for index in columns if types[index] is int and self.pgtypes[index].name in CODES]
+        if len(integers) < 2:
+            return RowWork(tuple(columns), None)
+        pack = struct.Struct("=" + "".join([CODES[self.pgtypes[index].name] for index in integers])).pack
+        pick = itemgetter(*integers)
+        others = tuple(index for index in columns if index not in integers)
+        return RowWork(others, lambda values: pack(*pick(values)))
 
     def _goes_as_it_is(self, python: type, pgtype: PgType) -> bool:
         if python is NoneType:
@@ -119,6 +158,8 @@ def _binary_encoder(pgtype: PgType, transformer: Transformer) -> Encode:
     convert = _converter(pgtype, exact, adapter, never)
     if pgtype.name == "float4":
         return lambda value: _real(convert(value))
+    if pgtype.name in ("timestamp", "timestamptz"):
+        return _moment_encoder(convert, zoned=pgtype.name == "timestamptz")
     limit = RANGES.get(pgtype.name)
     if limit is None:
         return convert
@@ -130,6 +171,17 @@ def _binary_encoder(pgtype: PgType, transformer: Transformer) -> Encode:
         return number
 
     return encode_integer
+
+
+def _moment_encoder(convert: Encode, *, zoned: bool) -> Encode:
+    """Let a datetime pass that has a zone where the column has one, which is what nearly all have."""
+
+    def encode(value: Any) -> Any:
+        if type(value) is datetime and (value.tzinfo is not None) is zoned:
+            return value
+        return convert(value)
+
+    return encode
 
 
 def _real(number: float | None) -> float | None:
