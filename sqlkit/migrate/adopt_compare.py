@@ -32,6 +32,9 @@ class State(Enum):
     UNSEEN = "makes nothing that can be compared (rows, or nothing at all): sqlkit migrate applies it"
 
 
+DONE = (State.APPLIED, State.ADOPTED)
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
     """What differs, in words: of a ``table``, or of the schema (``""``).
@@ -64,21 +67,21 @@ class Comparison:
 
 
 def compare(
-    before: Catalogue, made: Sequence[Made], actual: Catalogue, marked: set[str], *, exists: bool, elsewhere: set[str]
+    before: Catalogue, made: Sequence[Made], actual: Catalogue, marked: set[str], *, exists: bool, stray: set[Thing]
 ) -> Comparison:
     """Compare what migrations make with what is there.
 
-    ``exists``: the schema does. ``elsewhere``: tables that are not where the migrations make them.
+    ``exists``: the schema does. ``stray``: tables and types that are not where the migrations make them.
     """
     found = histories(before, made)
+    judged = [
+        State.APPLIED if step.migration.migration_id in marked else judge(index, found, actual, stray)
+        for index, step in enumerate(made)
+    ]
     states: dict[str, State] = {}
-    for index, step in enumerate(made):
-        name = step.migration.migration_id
-        if name in marked:
-            states[name] = State.APPLIED
-        else:
-            earlier = dict(enumerate(states.values()))
-            states[name] = judge(index, step, found, actual, earlier, exists=exists, elsewhere=elsewhere)
+    for index, (step, state) in enumerate(zip(made, judged, strict=True)):
+        told = state or infer(index, step, found, judged, list(states.values()), exists=exists)
+        states[step.migration.migration_id] = told
     comparison = Comparison(states)
     left = extras(found, actual)
     for thing, history in found.items():
@@ -90,31 +93,43 @@ def compare(
     return comparison
 
 
-def judge(
+def judge(index: int, found: dict[Thing, History], actual: Catalogue, stray: set[Thing]) -> State | None:
+    """Say what there is of a migration that is not marked; None where nothing of it could be seen."""
+    things = changed_by(index, found)
+    seen = [is_there(thing, found[thing], index, actual) for thing in things]
+    if False not in seen:
+        if not any(seen):
+            return None
+        return State.ADOPTED if stray.isdisjoint(things + tables_of(things)) else State.DIFFERENT
+    stranger = any(reached(thing, found[thing], actual.get(thing)) is None for thing in things)
+    return State.DIFFERENT if any(seen) or stranger else State.PENDING
+
+
+def infer(
     index: int,
     step: Made,
     found: dict[Thing, History],
-    actual: Catalogue,
-    earlier: dict[int, State],
+    judged: Sequence[State | None],
+    earlier: Sequence[State],
     *,
     exists: bool,
-    elsewhere: set[str],
 ) -> State:
-    """Say what there is of a migration that is not marked; ``earlier`` are the states of those before it."""
-    things = [thing for thing, history in found.items() if any(changed == index for changed, _ in history)]
+    """Say of a migration of which nothing could be seen what the others make likely."""
+    things = changed_by(index, found)
+    makers = {changed for thing in things for changed, _ in found[thing] if 0 <= changed < index}
     if not things:
         # That something else has made what it makes (an extension) says little, but behind all that is before it.
-        done = exists and all(state in (State.APPLIED, State.ADOPTED) for state in earlier.values())
+        done = exists and all(state in DONE for state in earlier)
         return State.ADOPTED if done and not step.unseen else State.UNSEEN
-    seen = [is_there(thing, found[thing], index, actual) for thing in things]
-    if not any(seen) and False not in seen:  # made and dropped again, or never made
-        makers = {changed for thing in things for changed, _ in found[thing] if 0 <= changed < index}
-        done = all(earlier[maker] in (State.APPLIED, State.ADOPTED) for maker in makers)
-        return State.ADOPTED if done else State.PENDING
-    if False not in seen:
-        return State.DIFFERENT if elsewhere.intersection(thing.table for thing in things) else State.ADOPTED
-    stranger = any(reached(thing, found[thing], actual.get(thing)) is None for thing in things)
-    return State.DIFFERENT if any(seen) or stranger else State.PENDING
+    if makers:  # it drops what they made
+        return State.ADOPTED if all(earlier[maker] in DONE for maker in makers) else State.PENDING
+    # What it makes, another drops again.
+    return State.ADOPTED if any(state in DONE for state in judged) else State.PENDING
+
+
+def changed_by(index: int, found: dict[Thing, History]) -> list[Thing]:
+    """Return the things that a migration changes."""
+    return [thing for thing, history in found.items() if any(changed == index for changed, _ in history)]
 
 
 def histories(before: Catalogue, made: Sequence[Made]) -> dict[Thing, History]:
@@ -142,6 +157,11 @@ def reached(thing: Thing, history: History, actual: Facets | None) -> int | None
     if thing.kind in NAMELESS and actual is not None:
         return next((index for index, facets in reversed(history) if facets is not None), None)
     return None
+
+
+def tables_of(things: list[Thing]) -> list[Thing]:
+    """Return the tables that things belong to."""
+    return [Thing(thing.table, "table", "") for thing in things]
 
 
 def is_there(thing: Thing, history: History, index: int, actual: Catalogue) -> bool | None:

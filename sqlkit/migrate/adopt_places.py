@@ -48,16 +48,22 @@ def is_like(relation: Relation, columns: set[str]) -> bool:
     return len(columns.intersection(relation.columns)) >= ENOUGH * len(columns)
 
 
-def moves(conn: psycopg.Connection[Any], schema: str, places: Mapping[str, Place]) -> list[str]:
-    """Return the statements that would bring tables to where the migrations make them."""
+def moves(
+    conn: psycopg.Connection[Any], schema: str, places: Mapping[str, Place], types: Mapping[str, str]
+) -> list[str]:
+    """Return the statements that would bring tables, and types by their schemas, to where the migrations make them."""
     statements = []
+    home = quoted(conn, schema)
+    if types or any(place.schema != schema for place in places.values()):
+        statements.append(f"create schema if not exists {home};")
+    for name, other in types.items():
+        statements.append(f"alter type {quoted(conn, other)}.{quoted(conn, name)} set schema {home};")
     for table, place in places.items():
+        name = quoted(conn, place.name)
         if place.schema != schema:
-            which = f"{quoted(conn, place.schema)}.{quoted(conn, place.name)}"
-            statements.append(f"alter table {which} set schema {quoted(conn, schema)};")
+            statements.append(f"alter table {quoted(conn, place.schema)}.{name} set schema {home};")
         if place.name != table:
-            which = f"{quoted(conn, schema)}.{quoted(conn, place.name)}"
-            statements.append(f"alter table {which} rename to {quoted(conn, table)};")
+            statements.append(f"alter table {home}.{name} rename to {quoted(conn, table)};")
     return statements
 
 

@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from sqlkit.errors import MigrationError
-from sqlkit.migrate.adopt_catalogue import Catalogue, read_catalogue, read_relations
+from sqlkit.migrate.adopt_catalogue import Catalogue, Thing, read_catalogue, read_relations
 from sqlkit.migrate.adopt_compare import Comparison, Difference, State, compare
 from sqlkit.migrate.adopt_places import Place, find_places, moves, quoted
 from sqlkit.migrate.adopt_scratch import Made, make_all
@@ -123,9 +123,10 @@ def examine(
         before, made = make_all(conn, migrations)
     places = find_places(conn, schema, prefix, tables_of(made))
     known = read_relations(conn, schema)
-    actual = read_actual(conn, schema, places)
+    actual, types = read_actual(conn, schema, places)
     elsewhere = {table: place for table, place in places.items() if place != Place(schema, table)}
-    comparison = compare(before, made, actual, marked, exists=schema_exists(conn, schema), elsewhere=set(elsewhere))
+    stray = {*(Thing(table, "table", "") for table in elsewhere), *(Thing("", "type", name) for name in types)}
+    comparison = compare(before, made, actual, marked, exists=schema_exists(conn, schema), stray=stray)
     moved = [
         Difference(table, f"is there as {place.schema}.{place.name}: it has to be {schema}.{table}", None)
         for table, place in elsewhere.items()
@@ -135,7 +136,7 @@ def examine(
         schema,
         comparison.states,
         (*moved, *comparison.differences),
-        (*moves(conn, schema, elsewhere), *renames(conn, schema, comparison)),
+        (*moves(conn, schema, elsewhere, types), *renames(conn, schema, comparison)),
         tuple(name for name in known if name not in own),
     )
 
@@ -151,14 +152,24 @@ def tables_of(made: Sequence[Made]) -> dict[str, set[str]]:
     return tables
 
 
-def read_actual(conn: psycopg.Connection[Any], schema: str, places: dict[str, Place]) -> Catalogue:
-    """Read what is in the schema, and the tables that stand elsewhere, as what they are to be."""
+def read_actual(
+    conn: psycopg.Connection[Any], schema: str, places: dict[str, Place]
+) -> tuple[Catalogue, dict[str, str]]:
+    """Read what is in the schema, and tables that stand elsewhere, as what they are to be, with the types beside them.
+
+    Returns the types' schemas, too, by their names.
+    """
     found: Catalogue = {}
+    types = {}
     for home in dict.fromkeys([schema, *(place.schema for place in places.values())]):
         names = {place.name: table for table, place in places.items() if place.schema == home}
-        catalogue = read_catalogue(conn, home, names)
-        found |= {thing: facets for thing, facets in catalogue.items() if thing.table or home == schema}
-    return found
+        for thing, facets in read_catalogue(conn, home, names).items():
+            if thing.table or home == schema:
+                found[thing] = facets
+            elif thing.kind == "type" and thing not in found:
+                found[thing] = facets
+                types[thing.name] = home
+    return found, types
 
 
 def schema_exists(conn: psycopg.Connection[Any], schema: str) -> bool:
