@@ -469,7 +469,8 @@ def test_describe_refused(run: Run, project: str) -> None:
     change("sql/songs.sql", "title", "titel")
     result = run("describe", "sql/songs.sql", "--dsn", project)
     assert result.stdout.splitlines()[1] == (
-        '  sql/songs.sql:2:17: PostgreSQL refuses it: column "titel" does not exist'
+        '  sql/songs.sql:2:17: PostgreSQL refuses it: column "titel" does not exist '
+        '(Perhaps you meant to reference the column "songs.title")'
     )
     assert result.exit_code == 1
     (found,) = json.loads(run("describe", "sql/songs.sql", "--json", "--dsn", project).stdout)

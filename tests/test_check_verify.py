@@ -314,6 +314,13 @@ def test_what_fits_is_not_mentioned(db: psycopg.Connection[Any], shape: Any) -> 
     assert said(db, "select song_id, title, artist from songs", list[shape]) == []
 
 
+def test_columns_without_a_name(db: psycopg.Connection[Any]) -> None:
+    """An expression without a name gets the advice to name it: no field could be called that."""
+    assert said(db, "select song_id, title, artist, song_id + 1 from songs", list[Song]) == [
+        "SK004 column '?column?' has no field in Song: give it a field's name with as, or drop it"
+    ]
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_columns_and_fields_left_over(db: psycopg.Connection[Any], shape: Any) -> None:
     """A column without a field and a field without a column are both named, with the name that may be meant."""

@@ -26,7 +26,7 @@ from sqlkit.checking.reading import Reader, Shape
 from sqlkit.checking.schema import Schema
 from sqlkit.checking.servertypes import ServerTypes
 from sqlkit.rows.collector import paused_collector
-from sqlkit.statements import Statement
+from sqlkit.statements import Reference, Statement
 
 __all__ = ["describe"]
 
@@ -40,6 +40,10 @@ UNABLE = frozenset({"08", "53", "54", "55", "57", "58", "F0", "XX"})
 WRAPPED = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 
 FIRST_WORD = re.compile(r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*([A-Za-z]+)", re.DOTALL)
+
+#: SQLSTATEs of a parameter whose type PostgreSQL cannot tell, and how its messages call parameters in any language.
+UNTYPED = frozenset({"42P18", "42P08"})
+NUMBERED = re.compile(r"\$(\d+)(?!\w)")
 
 READ_TREES = b"select p.proname, p.prosqlbody from pg_catalog.pg_proc as p where p.pronamespace = pg_my_temp_schema()"
 
@@ -227,23 +231,34 @@ def _prepared(pgconn: PGconn, items: list[_Item]) -> PQGen[None]:
 def _note(item: _Item, results: list[PGresult], pgconn: PGconn) -> None:
     for result in results:
         if result.status == ExecStatus.FATAL_ERROR:
-            item.failed = _refused(psycopg.errors.error_from_result(result, encoding=pgconn._encoding))
+            item.failed = _refused(psycopg.errors.error_from_result(result, encoding=pgconn._encoding), item)
             return
     described = results[-1]
     item.shape = Shape.of(described, pgconn._encoding)
 
 
-def _refused(error: psycopg.Error) -> Refused | Undescribed:
+def _refused(error: psycopg.Error, item: _Item) -> Refused | Undescribed:
     diag = error.diag
     if (error.sqlstate or "")[:2] in UNABLE:
         return Undescribed(f"{error.sqlstate}: {diag.message_primary}")
     position = diag.statement_position
+    references = item.statement.variant(item.given, item.chosen).references
+    message = diag.message_primary or str(error)
+    named = [references[number - 1] for number in map(int, NUMBERED.findall(message)) if 0 < number <= len(references)]
+    untyped = named[0] if named and error.sqlstate in UNTYPED else None
     return Refused(
         error.sqlstate or "",
-        diag.message_primary or str(error),
-        diag.message_hint,
+        NUMBERED.sub(lambda match: _named(match, references), message),
+        f"write :{untyped}::text, with the type that it has" if untyped else diag.message_hint,
         int(position) - 1 if position else None,
+        untyped,
     )
+
+
+def _named(match: re.Match[str], references: Sequence[Reference]) -> str:
+    """Return the name of a parameter that a message calls by its number."""
+    number = int(match[1])
+    return f":{references[number - 1]}" if 0 < number <= len(references) else match[0]
 
 
 def _asked(pgconn: PGconn, commands: list[bytes]) -> PQGen[None]:

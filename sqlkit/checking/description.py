@@ -111,12 +111,16 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A variant that PostgreSQL refuses: its message, its hint and the offset in the variant's text, from 0, if any."""
+    """A variant that PostgreSQL refuses: its message, its hint and the offset in the variant's text, from 0, if any.
+
+    Parameters have their names in the message. ``parameter`` is the one whose type PostgreSQL could not tell.
+    """
 
     sqlstate: str
     message: str
     hint: str | None = None
     offset: int | None = None
+    parameter: Reference | None = None
 
 
 @dataclass(frozen=True, slots=True)

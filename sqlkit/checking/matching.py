@@ -17,6 +17,9 @@ from sqlkit.rows.shapes import RowField, RowType, classify, without_none
 
 __all__ = ["Filled", "Match", "Misplaced", "NestedGroup", "match_columns"]
 
+#: What PostgreSQL calls a column that is an expression without a name.
+NAMELESS = "?column?"
+
 
 @dataclass(frozen=True, slots=True)
 class Filled:
@@ -204,6 +207,8 @@ class _Matching:
         advice = (
             f"name it {near[0]!r}, add the field, or drop the column" if near else "add the field or drop the column"
         )
+        if whole == NAMELESS:
+            advice = "give it a field's name with as, or drop it"
         reason = f"column {whole!r} has no field in {spelled(level.annotation)}: {advice}"
         self.found.misplaced.append(Misplaced("SK004", reason, index, level.annotation))
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from sqlkit.checking.description import Description, Refused
 from sqlkit.checking.findings import Place
 from sqlkit.checking.outputs import Item, output_items
 from sqlkit.errors import SqlFileError
@@ -46,6 +47,13 @@ class SqlPlaces:
         """Return the place of what stands at an offset (from 0) of a variant's text, its whole word."""
         start = statement.locate(given, chosen, offset)
         return self.at(statement, start, _end_of_token(statement.text, start))
+
+    def refusal(self, description: Description, refused: Refused) -> Place:
+        """Return the place of what PostgreSQL refuses in a variant; the statement's first word where it names none."""
+        statement = description.statement
+        if refused.offset is not None:
+            return self.in_variant(statement, description.given, description.chosen, refused.offset)
+        return self.statement(statement) if refused.parameter is None else self.parameter(statement, refused.parameter)
 
     def parameter(self, statement: Statement, reference: Reference | str) -> Place:
         """Return the place where a parameter is first used; a name stands for whatever is read from it.

@@ -223,8 +223,7 @@ def _refusals(descriptions: Sequence[Description]) -> Iterator[Finding]:
     for description in descriptions:
         outcome = description.outcome
         if isinstance(outcome, Refused):
-            at = (description.statement, description.given, description.chosen)
-            place = places.statement(at[0]) if outcome.offset is None else places.in_variant(*at, outcome.offset)
+            place = places.refusal(description, outcome)
             hint = f" ({outcome.hint.rstrip('.')})" if outcome.hint else ""
             refused.setdefault((f"PostgreSQL refuses it: {outcome.message}{hint}", place), []).append(description)
     for (message, place), variants in refused.items():

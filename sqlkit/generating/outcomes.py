@@ -14,6 +14,7 @@ from sqlkit.checking.description import (
     ServerType,
     Undescribed,
 )
+from sqlkit.checking.positions import SqlPlaces
 from sqlkit.errors import SqlFileError
 from sqlkit.generating.targets import Target, targets_of
 from sqlkit.statements import Reference, Statement
@@ -85,10 +86,9 @@ def outcomes_of(descriptions: Iterable[Description]) -> list[Outcome]:
 def _accepted(description: Description) -> Described:
     statement, outcome = description.statement, description.outcome
     if isinstance(outcome, Refused):
-        before = description.variant.text[: outcome.offset or 0].splitlines() or [""]
-        line = statement.text_line + len(before) - 1 if outcome.offset is not None else statement.line
-        hint = f" ({outcome.hint})" if outcome.hint else ""
-        raise SqlFileError(statement.path, line, len(before[-1]) + 1, f"{statement.name}: {outcome.message}{hint}")
+        place = SqlPlaces().refusal(description, outcome)
+        hint = f" ({outcome.hint.rstrip('.')})" if outcome.hint else ""
+        raise SqlFileError(statement.path, place.line, place.column, f"{statement.name}: {outcome.message}{hint}")
     if isinstance(outcome, Undescribed):
         raise refuse(statement, outcome.reason)
     return outcome

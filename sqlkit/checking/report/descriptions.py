@@ -136,14 +136,13 @@ def _some(descriptions: Sequence[Description]) -> str:
 
 
 def _problem(description: Description) -> str | None:
-    outcome, statement = description.outcome, description.statement
+    outcome = description.outcome
     if isinstance(outcome, Undescribed):
         return f"could not be described: {outcome.reason}"
     if isinstance(outcome, Refused):
-        place = SqlPlaces().statement(statement)
-        if outcome.offset is not None:
-            place = SqlPlaces().in_variant(statement, description.given, description.chosen, outcome.offset)
-        return f"{spell_place(place)}: PostgreSQL refuses it: {outcome.message}"
+        place = SqlPlaces().refusal(description, outcome)
+        hint = f" ({outcome.hint.rstrip('.')})" if outcome.hint else ""
+        return f"{spell_place(place)}: PostgreSQL refuses it: {outcome.message}{hint}"
     return None
 
 

@@ -34,5 +34,13 @@ class SongQueries(Protocol):
         """Return songs like a pattern."""
         ...
 
+    def find_songs(self, db: Executor, *, after: int, artist: str | None) -> list[Song]:
+        """Return songs of an artist."""
+        ...
+
+    def is_null(self, db: Executor, *, value: str | None) -> bool:
+        """Tell whether a value is NULL."""
+        ...
+
 
 songs: SongQueries = sqlkit.load(SongQueries, Path(__file__).with_name("refused.sql"))

@@ -22,3 +22,14 @@ select song_id, title
 from songs
 where artist = :artist --? optional
 order by title;
+
+-- name: find_songs
+-- Songs whose artist is given, else all.
+select song_id, title
+from songs
+where
+    song_id > :after
+    and (:artist is null or artist = :artist);
+
+-- name: is_null
+select :value is null as answer;
