@@ -15,10 +15,12 @@ import psycopg
 import pydantic
 
 from benchmarks.checking import checking
-from benchmarks.works import Work, plainly, works
+from benchmarks.scale import scale
+from benchmarks.works import Measured, Work, plainly, works
 from sqlkit.embedded import Embedded
 
 ROUNDS = 15
+SCALE = "scale"
 
 
 def main() -> int:
@@ -33,14 +35,17 @@ def main() -> int:
             checking(server.dsn) as checks,
         ):
             every = [*queries, *checks]
-            unknown = only - {work.name for work in every}
-            if unknown:
-                print(f"no such work: {', '.join(sorted(unknown))}; there is {', '.join(w.name for w in every)}")
+            names = [*(work.name for work in every), SCALE]
+            if unknown := only.difference(names):
+                print(f"no such work: {', '.join(sorted(unknown))}; there is {', '.join(names)}")
                 return 2
             print(conditions(server.version))
             for work in every:
                 if not only or work.name in only:
-                    report(work, measure(work))
+                    report(measure(work))
+            if not only or SCALE in only:
+                for measured in scale(server.dsn):
+                    report(measured)
     return 0
 
 
@@ -53,7 +58,7 @@ def conditions(server: object) -> str:
     )
 
 
-def measure(work: Work) -> dict[str, float]:
+def measure(work: Work) -> Measured:
     """Compare the answers, then time the contenders turn by turn; the median of each, in seconds a call."""
     answers = {name: plainly(call()) for name, call in work.contenders.items()}
     first = next(iter(answers.values()))
@@ -64,7 +69,7 @@ def measure(work: Work) -> dict[str, float]:
     for _ in range(ROUNDS):
         for name, call in work.contenders.items():
             times[name].append(timed(call, work.calls))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return Measured(work.name, work.title, {name: statistics.median(values) for name, values in times.items()})
 
 
 def timed(call: Callable[[], Any], calls: int) -> float:
@@ -75,13 +80,16 @@ def timed(call: Callable[[], Any], calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def report(work: Work, medians: dict[str, float]) -> None:
+def report(measured: Measured) -> None:
     """Print one work as a table with bars."""
-    baseline = next(iter(medians.values()))
-    print(f"\n{work.name}: {work.title}")
-    for name, median in medians.items():
+    baseline = next(iter(measured.medians.values()))
+    width = max(24, *map(len, measured.medians))
+    print(f"\n{measured.name}: {measured.title}")
+    for name, median in measured.medians.items():
         ratio = median / baseline
-        print(f"  {name:24} {ratio:6.2f}  {'█' * max(1, round(ratio * 10))}")
+        print(f"  {name:{width}} {ratio:6.2f}  {'█' * max(1, round(ratio * 10))}")
+    if measured.said:
+        print(f"  {measured.said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,16 @@ class Work:
     contenders: dict[str, Callable[[], Any]]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What came of a work: ``medians`` of its contenders in seconds, the baseline first, and what to add to them."""
+
+    name: str
+    title: str
+    medians: dict[str, float]
+    said: str = ""
+
+
 @contextmanager
 def works(dsn: str) -> Iterator[list[Work]]:
     """Give the works, on connections that are closed afterwards."""
