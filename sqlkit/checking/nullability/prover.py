@@ -34,7 +34,7 @@ from sqlkit.checking.nullability.tables import UNREADABLE, stored
 from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
 from sqlkit.checking.nullability.written import Written
 from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Relation, Schema
-from sqlkit.checking.trees import Node
+from sqlkit.checking.trees import Node, walk
 
 __all__ = ["Prover"]
 
@@ -227,7 +227,22 @@ class Prover:
         if attribute is not None and attribute.own_not_null and not entry.flag("inh"):
             return proved(f"column {relation.name}.{attribute.name}")
         found = stored(self._schema, relation, column)
-        return replace(found, declared=True) if relation.foreign and not found.certain else found
+        if found.certain or relation.foreign:
+            return found if found.certain else replace(found, declared=True)
+        return self._generated(relation, column, scope) or found
+
+    def _generated(self, relation: Relation, column: int, scope: Scope) -> Verdict | None:
+        """Return the verdict of a generated column whose expression is of columns that are never NULL."""
+        attribute = relation.columns.get(column)
+        if attribute is None or not attribute.generated or attribute.default is None or relation.descendants:
+            return None
+        tree = attribute.default
+        columns = {node.number("varattno") for node in walk(tree) if node.tag == "VAR"}
+        if not all(stored(self._schema, relation, each).certain for each in columns):
+            return None
+        known = frozenset(("column", 0, 1, each) for each in columns)
+        found = self._expressions.verdict(tree, scope, Place(known=known))
+        return proved(f"column {relation.name}.{attribute.name}, generated") if found.certain else None
 
     def _viewed(self, relation: Relation, column: int, filtered: bool, settled: bool) -> Verdict:
         if relation.view is None:
