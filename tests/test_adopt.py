@@ -531,6 +531,44 @@ def test_prefix(prefix: str, made: str, folder: Path) -> None:
     assert adopt(made, folder, prefix=prefix).complete
 
 
+def test_an_application_with_a_prefix(frontend_dsn: str) -> None:
+    """An application whose migrations are four chains, its tables named with a prefix by an ORM."""
+    forget(frontend_dsn, "openai_frontend")
+    names = [
+        row[0]
+        for row in rows(
+            frontend_dsn,
+            "select relname from pg_class where relkind in ('r', 'p') and "
+            "relnamespace = 'openai_frontend'::regnamespace and not relispartition",
+        )
+    ]
+    run_on(frontend_dsn, *(f"alter table {name} rename to app_{name}" for name in names))
+    adoption = adopt(frontend_dsn, CHAINS["openai_frontend"], schema="openai_frontend", prefix="app_")
+    assert set(states(adoption)) == {State.DIFFERENT}
+    assert len(adoption.differences) == len(adoption.statements) == len(names)
+    run_on(frontend_dsn, *adoption.statements)
+    assert adopt(frontend_dsn, CHAINS["openai_frontend"], schema="openai_frontend").complete
+
+
+def test_tables_as_the_documents_orm_made_them(dsn: str) -> None:
+    """Tables that are like ours in part are told to differ, column by column, and nothing is marked."""
+    run_on(
+        dsn,
+        "create table users (id serial primary key, email varchar, hashed_password varchar, is_active boolean)",
+        "create unique index ix_users_email on users (email)",
+        "create table chats (id serial primary key, user_id int not null references users (id), title varchar, "
+        "platform varchar, content json, created_at timestamptz default now(), updated_at timestamptz)",
+        "create index ix_chats_id on chats (id)",
+    )
+    adoption = adopt(dsn, MIGRATIONS / "voxstitch", schema="public")
+    told = texts(adoption)
+    assert "users: column user_id (bigint) is not there (0001.create-users)" in told
+    assert "users: column id (integer) is there, and no migration makes it" in told
+    assert any(text.startswith("chats: column content: type is json, not jsonb") for text in told)
+    assert states(adoption)[:2] == [State.DIFFERENT, State.DIFFERENT]
+    assert history(dsn) == []
+
+
 def test_tables_of_another_schema(made: str, folder: Path) -> None:
     """Tables in public are found for a schema that has none; the statements that move them are told, not run."""
     adoption = adopt(made, folder, schema="songbook")
@@ -661,6 +699,23 @@ def test_command_where_something_differs(run: Callable[..., Any], made: str) -> 
         "",
         "Left alone, for no migration makes them: alembic_version",
     ]
+
+
+def test_the_page_is_true(dsn: str) -> None:
+    """What docs/migrations.md shows of the command is what it says."""
+    folder = MIGRATIONS / "soleil"
+    page = (Path(__file__).parent.parent / "docs" / "migrations.md").read_text()
+    asked, _, shown = page.partition("```console\n$ sqlkit ")[2].partition("```")[0].partition("\n")
+    names = migrate(dsn, folder, schema="soleil")
+    rollback(dsn, folder, schema="soleil", to=names[1])
+    forget(dsn, "soleil")
+    run_on(dsn, "alter table soleil.songs alter title drop not null")
+    result = CliRunner().invoke(commands, [*asked.split(), "--dsn", dsn], prog_name="sqlkit")
+    assert result.exit_code == 1
+    said = result.stdout.splitlines()
+    assert [line for line in shown.splitlines() if line not in said] == []
+    assert len(said) == len(shown.splitlines()) + len(names) - 3  # of seven migrations, the page shows three
+    assert all(f"`{state.name}`" in page for state in State)
 
 
 @pytest.mark.parametrize("arguments", [("down", "--adopt"), ("--dry-run",), ("--prefix", "app_")])
