@@ -10,7 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, NewType, Protocol
 from uuid import UUID
 
 import psycopg
@@ -963,6 +963,27 @@ def test_arguments(db: psycopg.Connection[Any], condition: str, annotation: Any,
     """An argument that cannot be sent as what the statement wants is named with what would do."""
     found = said(db, f"select user_id from users where {condition}", list[int], it=annotation)
     assert found == ([f"SK002 {expected}"] if expected else [])
+
+
+@pytest.mark.parametrize(
+    ("condition", "annotation", "expected"),
+    [
+        ("user_id = :it", str, "not every str is read as bigint: make it int"),
+        ("user_id = :it", int | str | None, "not every str is read as bigint: make it int"),
+        ("user_id = any(:it)", list[str], "not every str is read as int8: make it list[int]"),
+        ("created_at > :it", str, "not every str is read as timestamp with time zone: make it datetime"),
+        ("key = :it", NewType("Key", str), "not every str is read as uuid: make it UUID"),
+        ("user_id = :it", Literal["1", "2"], None),
+        ("data @> :it", str, None),
+        ("name = :it", str, None),
+    ],
+)
+def test_texts_for_other_types(
+    db: psycopg.Connection[Any], condition: str, annotation: Any, expected: str | None
+) -> None:
+    """A text for what Python has a class of its own for fails for some texts, but only while it runs."""
+    found = said(db, f"select user_id from users where {condition}", list[int], it=annotation)
+    assert found == ([f"SK021 parameter 'it': {expected}"] if expected else [])
 
 
 INSERT = "insert into songs (song_id, title, tempo) values (:song_id, :title, :tempo)"

@@ -15,6 +15,7 @@ from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.positions import SqlPlaces
 from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import LoadedQuery
+from sqlkit.checking.types.doubts import doubts
 from sqlkit.checking.types.loading import natural
 from sqlkit.checking.types.paths import annotation_at, members, without_unset
 from sqlkit.checking.types.sending import Send, send_as_copied, send_as_text, sending
@@ -27,7 +28,7 @@ __all__ = ["Arguments"]
 
 
 class Arguments:
-    """The arguments of one query, compared with the parameters of its variants (SK002, SK003)."""
+    """The arguments of one query, compared with the parameters of its variants (SK002, SK003, SK021)."""
 
     def __init__(self, query: LoadedQuery, sql: SqlPlaces, python: PythonPlaces) -> None:
         self.query = query
@@ -60,9 +61,14 @@ class Arguments:
         if found is None:
             return
         annotation, subject = found
-        for reason in sending(annotation, parameter.type, send):
+        reasons = sending(annotation, parameter.type, send)
+        for reason in reasons:
             advice = self._advice(parameter, reason)
             yield self._finding("SK002", f"{subject}: {reason}: {advice}", parameter)
+        if not reasons:
+            for reason in doubts(annotation, parameter.type):
+                wanted = natural(parameter.type.structure)
+                yield self._finding("SK021", f"{subject}: {reason}: make it {wanted}", parameter)
         if parameter.target is not None and self._takes_none(parameter.reference, annotation, (NoneType,)):
             told = f"{subject} can be None, and is written to {parameter.target}, which is NOT NULL"
             optional = parameter.reference in self.optional and parameter.reference.path

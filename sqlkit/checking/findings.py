@@ -89,5 +89,5 @@ CODES: dict[str, tuple[Severity, str]] = {
     "SK018": (Severity.WARNING, "a directive that nobody knows"),
     "SK019": (Severity.ERROR, "Protocol and file disagree"),
     "SK020": (Severity.ERROR, "a .sql file that does not parse"),
-    "SK021": (Severity.WARNING, "a value may lose something on its way"),
+    "SK021": (Severity.WARNING, "a value may lose something on its way, or not be read at its end"),
 }

@@ -62,5 +62,9 @@ class SongQueries(Protocol):
         """Change a song."""
         ...
 
+    def has_song(self, db: Executor, *, song_id: str) -> int:
+        """Count the songs with an id."""
+        ...
+
 
 songs: SongQueries = sqlkit.load(SongQueries, Path(__file__).with_name("verify_arguments.sql"))

@@ -20,3 +20,6 @@ set
     title = :changes.title, --? optional
     genre = genre
 where song_id = :song_id;
+
+-- name: has_song
+select count(*) from songs where song_id = :song_id;
