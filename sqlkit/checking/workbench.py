@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
+from sqlkit.checking.extensions import copy_without, made_extensions
 from sqlkit.checking.project import Project
 from sqlkit.embedded.binaries import OLDEST
 from sqlkit.embedded.server import Embedded
 from sqlkit.errors import ConfigurationError, EmbeddedError, MigrationError
-from sqlkit.lexer import BLANK, Kind, LexerError, tokenize
 
 __all__ = ["Bench", "CannotCheck", "Workbench", "old_server", "said_by"]
 
 FOLDER_PREFIX = "sqlkit-check-"
+COPY_PREFIX = "sqlkit-migrations-"
 SERVER_SETTINGS = {"autovacuum": "off", "max_wal_size": "256MB"}
 APPLICATION = "sqlkit check"
 
@@ -74,6 +76,7 @@ class Workbench:
         self._server: Embedded | None = None
         self._stack = contextlib.ExitStack()
         self._databases = 0
+        self._lacking: list[str] = []
 
     def __enter__(self) -> Workbench:
         return self
@@ -87,6 +90,7 @@ class Workbench:
 
         Raises CannotCheck for a server that does not start or answer, that is too old, and for a migration that fails.
         """
+        self._lacking.clear()
         dsn = self._dsn(project)
         from sqlkit.migrate import database_url
 
@@ -101,7 +105,9 @@ class Workbench:
             raise CannotCheck(said_by(error)) from None
         with contextlib.closing(conn):
             try:
-                yield _look(conn, project, standing=self.dsn is not None)
+                bench = _look(conn, project, standing=self.dsn is not None)
+                lacking = (f"{each}: what needs it is not checked" for each in self._lacking)
+                yield replace(bench, limits=(*lacking, *bench.limits))
             finally:
                 with contextlib.suppress(psycopg.Error):
                     conn.rollback()
@@ -136,9 +142,30 @@ class Workbench:
 
         self.progress(f"migrating {project.name or folder.name}")
         try:
-            migrate(dsn, folder, schema=project.schema)
+            with self._possible(dsn, folder) as applied:
+                try:
+                    migrate(dsn, applied, schema=project.schema)
+                except MigrationError as error:
+                    raise MigrationError(str(error).replace(str(applied), str(folder))) from None
         except (MigrationError, ConfigurationError, psycopg.Error) as error:
-            raise CannotCheck(f"{said_by(error)} (without its migrations nothing else is proved)") from None
+            lacking = "".join(f"; {each}" for each in self._lacking)
+            raise CannotCheck(f"{said_by(error)} (without its migrations nothing else is proved){lacking}") from None
+
+    @contextlib.contextmanager
+    def _possible(self, dsn: str, folder: Path) -> Iterator[Path]:
+        """Give a folder of migrations, or a copy that makes nothing of extensions which the server lacks."""
+        made = made_extensions(folder)
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            there = {name for (name,) in conn.execute("select name::text from pg_catalog.pg_available_extensions")}
+        missing = set(made) - there
+        if not missing:
+            yield folder
+            return
+        with tempfile.TemporaryDirectory(prefix=COPY_PREFIX) as place:
+            copy = Path(place, folder.name)
+            for name, where in copy_without(folder, missing, copy):
+                self._lacking.append(f"{where}: the server that is started lacks the extension {name}")
+            yield copy
 
 
 def old_server(version: int) -> str | None:
@@ -173,7 +200,7 @@ def _look(conn: psycopg.Connection[Any], project: Project, *, standing: bool) ->
     elif not temporary:
         user = conn.info.user
         limits.append(f"{user} has no TEMP right on {conn.info.dbname}: {WHAT_IT_PROVES} is not known; grant it")
-    wanted = [name for folder in project.migrations or () for name in _made_extensions(folder)]
+    wanted = [name for folder in project.migrations or () for name in made_extensions(folder)]
     missing = [name for name in dict.fromkeys(wanted) if name not in extensions]
     return Bench(conn, standing, tuple(limits), tuple(missing))
 
@@ -181,25 +208,3 @@ def _look(conn: psycopg.Connection[Any], project: Project, *, standing: bool) ->
 def _find_schema(conn: psycopg.Connection[Any], schema: str) -> None:
     if conn.execute("select from pg_catalog.pg_namespace where nspname = %s", [schema]).fetchone() is None:
         raise CannotCheck(f"schema {schema}: is not in the database {conn.info.dbname}; sqlkit migrate makes it")
-
-
-def _made_extensions(folder: Path) -> list[str]:
-    """Return the extensions that the migrations of a folder may create, also in a ``do`` block."""
-    found: dict[str, None] = {}
-    for path in sorted(folder.glob("*.sql")):
-        if not path.stem.endswith(".rollback"):
-            with contextlib.suppress(OSError, ValueError, LexerError):
-                found |= dict.fromkeys(_extensions(path.read_text(encoding="utf-8")))
-    return list(found)
-
-
-def _extensions(text: str) -> Iterator[str]:
-    tokens = [token for token in tokenize(text) if token.kind not in BLANK]
-    words = [text[token.start : token.end] for token in tokens]
-    for index, token in enumerate(tokens):
-        if token.kind is Kind.DOLLAR:
-            tag = words[index].index("$", 1) + 1
-            yield from _extensions(words[index][tag:-tag])
-        elif [word.lower() for word in words[index : index + 2]] == ["create", "extension"]:
-            name = index + (5 if words[index + 2 : index + 3] and words[index + 2].lower() == "if" else 2)
-            yield from (word.strip('"') for word in words[name : name + 1])
