@@ -505,6 +505,15 @@ def test_describe_errors(run: Run, project: str, arguments: list[str], reason: s
     assert "secret" not in result.stderr
 
 
+@pytest.mark.parametrize("command", ["describe", "generate"])
+def test_a_failing_migration_is_found_from_here(run: Run, project: str, command: str) -> None:
+    """A migration that fails is said by the path that it has from the working directory."""
+    change("migrations/0001.songs.sql", "create table", "create tabel")
+    result = run(command, "sql/songs.sql")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("sqlkit: migrations/0001.songs.sql:1:8: syntax error")
+
+
 def test_describe_finds_the_project(run: Run, project: str) -> None:
     """Of several projects the one counts whose folder a file is in; else one has to be named."""
     Path("pyproject.toml").write_text(

@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from sqlkit.checking.project import Project, read_projects
+from sqlkit.checking.report.lines import shown_text
 from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
 from sqlkit.cli.output import answers, say
 from sqlkit.cli.target import SchemaOption
@@ -46,7 +47,7 @@ def describe_command(
         say("no migrations: describing against an empty database (--migrations DIR or --dsn name another)")
     summaries, limits = _describe(statements, project, dsn, people=not as_json)
     for limit in limits:
-        say(limit, error=True)
+        say(shown_text(limit), error=True)
     if as_json:
         typer.echo(json.dumps([summary.content() for summary in summaries], indent=2, ensure_ascii=False))
     else:
@@ -94,7 +95,7 @@ def _describe(
             with workbench.bench(project) as bench:
                 return summarise(list(describe(bench.conn, statements))), bench.limits
         except CannotCheck as reason:
-            raise ConfigurationError(str(reason)) from None
+            raise ConfigurationError(shown_text(str(reason))) from None
 
 
 def _show(summaries: Sequence[StatementSummary]) -> None:

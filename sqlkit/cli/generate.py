@@ -106,6 +106,7 @@ def _generated(
     statements: Sequence[Statement], project: Project, dsn: str | None, layout: Layout, models_from: str | None
 ) -> str:
     from sqlkit.checking.sources import importable
+    from sqlkit.checking.report.lines import shown_text
     from sqlkit.checking.workbench import CannotCheck, Workbench
     from sqlkit.generating.generate import generate
 
@@ -113,10 +114,10 @@ def _generated(
         try:
             with workbench.bench(project) as bench, importable(project.root):
                 for limit in bench.limits:
-                    say(limit, error=True)
+                    say(shown_text(limit), error=True)
                 return generate(bench.conn, statements, layout, models_from=models_from)
         except CannotCheck as reason:
-            raise ConfigurationError(str(reason)) from None
+            raise ConfigurationError(shown_text(str(reason))) from None
 
 
 @dataclass(frozen=True, slots=True)
