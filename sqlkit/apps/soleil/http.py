@@ -93,8 +93,8 @@ class Membership(BaseModel):
     joined_at: AwareDatetime | None = None
 
 
-class Imported(BaseModel):
-    """How many songs came in."""
+class SongCount(BaseModel):
+    """How many songs came in, or went."""
 
     songs: int
 
@@ -168,9 +168,9 @@ async def read_repertoire(user_id: UUID, db: Db) -> UserWithRepertoire:
 
 
 @people.delete("/{user_id}/repertoire")
-async def delete_repertoire(user_id: UUID, db: Db) -> Imported:
+async def delete_repertoire(user_id: UUID, db: Db) -> SongCount:
     """Delete all songs of a user, and say how many they were."""
-    return Imported(songs=await repertoire.delete_repertoire(db, user_id=user_id))
+    return SongCount(songs=await repertoire.delete_repertoire(db, user_id=user_id))
 
 
 @people.get("/{user_id}/statistics")
@@ -206,9 +206,9 @@ async def create_song(user_id: UUID, new: SongFacts, db: Db) -> Song:
 @library.post("/users/{user_id}/songs/bulk", status_code=201)
 async def create_songs(
     user_id: UUID, new: Annotated[list[SongFacts], Field(min_length=1, max_length=BULK)], db: Db
-) -> Imported:
+) -> SongCount:
     """Add songs to a user's repertoire, all or none."""
-    return Imported(songs=await songs.import_songs(db, [of_user(user_id, song) for song in new]))
+    return SongCount(songs=await songs.import_songs(db, [of_user(user_id, song) for song in new]))
 
 
 @library.get("/users/{user_id}/songs")
