@@ -105,8 +105,8 @@ def generate_command(
 def _generated(
     statements: Sequence[Statement], project: Project, dsn: str | None, layout: Layout, models_from: str | None
 ) -> str:
-    from sqlkit.checking.sources import importable
     from sqlkit.checking.report.lines import shown_text
+    from sqlkit.checking.sources import importable
     from sqlkit.checking.workbench import CannotCheck, Workbench
     from sqlkit.generating.generate import generate
 
