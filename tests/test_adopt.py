@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +275,7 @@ def test_differences(change: str, text: str, dsn: str, write: Write) -> None:
 
 @pytest.mark.parametrize("kind", ["constraint", "index", "column"])
 def test_everything_is_compared(kind: str, voxstitch_dsn: str) -> None:
-    """Whatever constraint, index or column of voxstitch has another name: it is missed."""
+    """Whatever constraint or index of voxstitch, or column of its chats, has another name: it is missed."""
     forget(voxstitch_dsn, "voxstitch")
     asked = {
         "constraint": """
@@ -289,7 +290,7 @@ def test_everything_is_compared(kind: str, voxstitch_dsn: str) -> None:
         "column": """
             select attrelid::regclass::text, attname from pg_attribute
             inner join pg_class on pg_class.oid = attrelid
-            where relnamespace = 'voxstitch'::regnamespace and relkind = 'r' and attnum > 0
+            where relnamespace = 'voxstitch'::regnamespace and relname = 'chats' and attnum > 0
         """,
     }[kind]
     found = rows(voxstitch_dsn, asked)
@@ -645,6 +646,21 @@ def test_writers_are_not_stopped(made: str, folder: Path) -> None:
     with psycopg.connect(made) as conn:
         conn.execute("insert into users (email) values ('a@example.org')")
         assert adopt(made, folder, timeout=5).complete
+
+
+def test_several_at_once(dsn: str) -> None:
+    """Several schemas are adopted at the same time, and one schema by several: each migration is marked once."""
+    schemas = ["north", "south"]
+    for schema in schemas:
+        migrate(dsn, MIGRATIONS / "soleil", schema=schema)
+        forget(dsn, schema)
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda schema: adopt(dsn, MIGRATIONS / "soleil", schema=schema), schemas * 2))
+    assert all(adoption.complete for adoption in found)
+    for schema in schemas:
+        counts = [len(adoption.adopted) for adoption in found if adoption.schema == schema]
+        assert sorted(counts) == [0, len(history(dsn, schema=schema))]
+        assert counts != [0, 0]
 
 
 # The command

@@ -24,6 +24,9 @@ Facets: TypeAlias = Mapping[str, str]
 OURS = "('_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock', '_sqlkit_checksums', '_sqlkit_started')"
 OF_EXTENSION = "exists (select from pg_depend where classid = {0}.tableoid and objid = {0}.oid and deptype = 'e')"
 
+# Not by pg_roles, in whose snapshot a role may be missing that another run has just made.
+GRANTEE = "case when granted.grantee = 0 then 'public' else pg_get_userbyid(granted.grantee)::text end"
+
 RELATIONS = f"""
     select relations.relname, quote_ident(relations.relname),
         array(
@@ -96,9 +99,13 @@ POLICIES = """
             'for ' || case policies.polcmd
                 when 'r' then 'select' when 'a' then 'insert' when 'w' then 'update' when 'd' then 'delete' else 'all'
             end,
-            'to ' || coalesce((
-                select string_agg(rolname, ', ' order by rolname) from pg_roles where oid = any(policies.polroles)
-            ), 'public'),
+            'to ' || (
+                select string_agg(name, ', ' order by name)
+                from unnest(policies.polroles) as role
+                cross join lateral (
+                    select case when role = 0 then 'public' else pg_get_userbyid(role)::text end
+                ) as roles (name)
+            ),
             'using ' || pg_get_expr(policies.polqual, policies.polrelid, true),
             'with check ' || pg_get_expr(policies.polwithcheck, policies.polrelid, true)
         )
@@ -113,22 +120,20 @@ TRIGGERS = """
     where tables.relnamespace = to_regnamespace(quote_ident(%s)) and tables.relname = any(%s)
         and not triggers.tgisinternal and triggers.tgparentid = 0
 """
-GRANTS = """
-    select tables.relname, lower(granted.privilege_type) || ' to ' || coalesce(roles.rolname, 'public')
+GRANTS = f"""
+    select tables.relname, lower(granted.privilege_type) || ' to ' || {GRANTEE}
     from pg_class as tables
     cross join lateral aclexplode(tables.relacl) as granted
-    left join pg_roles as roles on roles.oid = granted.grantee
     where tables.relnamespace = to_regnamespace(quote_ident(%s)) and tables.relname = any(%s)
         and granted.grantee <> tables.relowner
     union
     select tables.relname,
-        lower(granted.privilege_type) || ' (' || columns.attname || ') to ' || coalesce(roles.rolname, 'public')
+        lower(granted.privilege_type) || ' (' || columns.attname || ') to ' || {GRANTEE}
     from pg_class as tables
     inner join pg_attribute as columns on columns.attrelid = tables.oid
     cross join lateral aclexplode(columns.attacl) as granted
-    left join pg_roles as roles on roles.oid = granted.grantee
     where tables.relnamespace = to_regnamespace(quote_ident(%s)) and tables.relname = any(%s)
-"""
+"""  # noqa: S608  of a constant
 COMMENTS = """
     select tables.relname, coalesce(columns.attname, 'on the table'), comments.description
     from pg_class as tables
@@ -138,13 +143,12 @@ COMMENTS = """
 """
 # Each of these gives the name and definition of things that are no part of a table.
 OTHERS = {
-    "grant": """
-        select lower(granted.privilege_type) || ' on the schema to ' || coalesce(roles.rolname, 'public'), ''
+    "grant": f"""
+        select lower(granted.privilege_type) || ' on the schema to ' || {GRANTEE}, ''
         from pg_namespace as schemas
         cross join lateral aclexplode(schemas.nspacl) as granted
-        left join pg_roles as roles on roles.oid = granted.grantee
-        where schemas.oid = to_regnamespace(quote_ident(%s)) and granted.grantee <> schemas.nspowner
-    """,
+            where schemas.oid = to_regnamespace(quote_ident(%s)) and granted.grantee <> schemas.nspowner
+    """,  # noqa: S608
     "extension": "select extname, '' from pg_extension where %s::text is not null",
     "type": f"""
         select types.typname, case types.typtype
