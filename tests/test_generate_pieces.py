@@ -132,6 +132,8 @@ def test_texts_are_quoted_as_ruff_does_it(text: str, written: str) -> None:
         ("Delete one song", "Delete one song."),
         ("Carries on.", "Return carries on."),
         ("Counts of songs.", "Return counts of songs."),
+        ("Orders beside their customers.", "Return orders beside their customers."),
+        ("Orders, the newest first.", "Return orders, the newest first."),
         ("UUIDs that are free.", "Return UUIDs that are free."),
         ("Is it there?", "Return is it there."),
         ("", "Run the statement ``q``."),

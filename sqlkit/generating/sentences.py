@@ -23,7 +23,10 @@ _VERBS = """
 VERBS = frozenset(_VERBS.split())
 
 #: Behind these a word in -s is a noun: "counts of songs".
-_PREPOSITIONS = "of for in by with from and or whose who that which at on to as"
+_PREPOSITIONS = """
+    about above across after against and are as at before below beside between by during except for from in is like near
+    not of on or over per since than that through to under until which who whose with within without
+"""
 _BEHIND_NOUNS = frozenset(_PREPOSITIONS.split())
 
 
@@ -52,10 +55,10 @@ def _imperative(sentence: str, lead: str) -> str:
     word, _, behind = sentence.partition(" ")
     bare = re.sub(r"\W", "", word).lower()
     follower = re.sub(r"\W", "", behind.split(" ")[0]).lower() if behind else ""
-    if bare in VERBS and bare == word.lower().rstrip(".,;:") and follower not in _BEHIND_NOUNS:
+    if bare in VERBS and bare == word.lower().rstrip(".") and follower not in _BEHIND_NOUNS:
         return word[:1].upper() + sentence[1:]
     verb = _THIRD_PERSONS.get(bare)
-    if verb and bare == word.lower().rstrip(".,;:") and follower not in _BEHIND_NOUNS:
+    if verb and bare == word.lower().rstrip(".") and follower not in _BEHIND_NOUNS:
         return verb.capitalize() + sentence[len(bare) :]
     plain = word[:1].lower() + sentence[1:] if word[1:] == word[1:].lower() and word != "I" else sentence
     return f"{lead} {plain}" if lead == "Return" else f"{lead}: {plain}"
