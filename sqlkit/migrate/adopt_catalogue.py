@@ -273,5 +273,5 @@ def of_tables(
     for statement, kind in ((POLICIES, "policy"), (TRIGGERS, "trigger"), (COMMENTS, "comment")):
         for table, name, definition in conn.execute(statement, which):
             yield Thing(names[table], kind, name), {"definition": definition}
-    for table, grant in conn.execute(GRANTS, which * 2):
+    for table, grant in conn.execute(GRANTS.encode(), which * 2):
         yield Thing(names[table], "grant", grant), {"definition": ""}

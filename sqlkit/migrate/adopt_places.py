@@ -31,8 +31,8 @@ def find_places(
     It is looked for in its schema under its name and with the prefix, then so in the schemas of the search path.
     """
     row = conn.execute("select current_schemas(false)").fetchone()
-    others = [name for name in dict.fromkeys([*(row[0] if row else []), "public"]) if name != schema]
-    relations = {name: read_relations(conn, name) for name in (schema, *others)}
+    path: list[str] = row[0] if row else []
+    relations = {name: read_relations(conn, name) for name in dict.fromkeys([schema, *path, "public"])}
     found = {}
     for table, columns in tables.items():
         for home, there in relations.items():
