@@ -184,6 +184,16 @@ def test_bands(client: httpx.Client) -> None:
     assert client.get(band).status_code == 404
 
 
+def test_times(client: httpx.Client) -> None:
+    """A time is kept as the moment that it is; one without a zone is UTC's."""
+    band = f"/bands/{created(client, '/bands', {'name': 'Aces'})['band_id']}"
+    member = band + joined(client).replace("users", "members")
+    new = created(client, member, {"joined_at": "2026-07-01T00:30:00+02:00"})
+    assert new["joined_at"] == "2026-06-30T22:30:00Z"
+    changed = client.patch(member, json={"joined_at": "2026-07-01T00:30:00"}).json()
+    assert changed["joined_at"] == "2026-07-01T00:30:00Z"
+
+
 NO_INPUT: list[tuple[str, str, str]] = [
     ("POST", "/users", '{"email": "nobody", "google_id": "g", "display_name": "N"}'),
     ("POST", "/users", '{"email": "a\\u0000@b", "google_id": "g", "display_name": "N"}'),
@@ -206,6 +216,8 @@ NO_INPUT: list[tuple[str, str, str]] = [
     ("GET", "{me}/songs/search?term=%00", ""),
     ("GET", "{me}/songs/search?term=", ""),
     ("GET", "/songs/1", ""),
+    ("POST", "/bands/{id}/members/{id}", '{"joined_at": "9999-12-31T23:59:59-01:00"}'),
+    ("PATCH", "/bands/{id}/members/{id}", '{"joined_at": "0001-01-01T00:00:00+01:00"}'),
 ]
 
 
@@ -213,7 +225,7 @@ NO_INPUT: list[tuple[str, str, str]] = [
 def test_input_that_is_no_input(client: httpx.Client, method: str, path: str, body: str) -> None:
     """What the models refuse is unprocessable: nothing reaches the database that it would refuse."""
     answer = client.request(
-        method, path.format(me=joined(client)), content=body, headers={"Content-Type": "application/json"}
+        method, path.format(me=joined(client), id=uuid4()), content=body, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code == 422, answer.text
 

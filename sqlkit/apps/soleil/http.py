@@ -13,7 +13,7 @@ from uuid import UUID
 import psycopg
 from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.params import Depends
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from sqlkit.apps.soleil.models import (
     Band,
@@ -27,6 +27,7 @@ from sqlkit.apps.soleil.models import (
     Label,
     Member,
     MemberChanges,
+    Moment,
     NewBand,
     NewMember,
     NewSong,
@@ -90,7 +91,7 @@ class Membership(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     role: BandRole = BandRole.MEMBER
-    joined_at: AwareDatetime | None = None
+    joined_at: Moment | None = None
 
 
 class SongCount(BaseModel):

@@ -9,7 +9,7 @@ the others alone; where a column takes NULL, None clears it.
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -31,6 +31,7 @@ __all__ = [
     "Member",
     "MemberChanges",
     "MemberWithUser",
+    "Moment",
     "NewBand",
     "NewChart",
     "NewMember",
@@ -84,6 +85,14 @@ def _storable(value: Any) -> Any:
     return value
 
 
+def _in_utc(time: datetime) -> datetime:
+    """Return a time in UTC, as which one without a zone is read; refuse one that UTC's calendar does not have."""
+    try:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("a time that is beyond the calendar") from None
+
+
 #: Characters: a text of so many goes into an index, whatever they are.
 LONGEST = 500
 
@@ -97,6 +106,8 @@ Label: TypeAlias = Annotated[str, Field(max_length=LONGEST, pattern=r"^[^\x00]*$
 Profile: TypeAlias = Annotated[dict[str, JsonValue], AfterValidator(_storable)]
 #: Beats in a minute.
 Tempo: TypeAlias = Annotated[int, Field(ge=20, le=400)]
+#: A moment.
+Moment: TypeAlias = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Input(BaseModel):
@@ -297,14 +308,14 @@ class NewMember(Input):
     band_id: UUID
     user_id: UUID
     role: BandRole = BandRole.MEMBER
-    joined_at: datetime | None = None
+    joined_at: Moment | None = None
 
 
 class MemberChanges(Changes):
     """What to change of a membership."""
 
     role: BandRole = UNCHANGED
-    joined_at: datetime = UNCHANGED
+    joined_at: Moment = UNCHANGED
 
 
 class MemberWithUser(Member):
