@@ -271,7 +271,7 @@ def of_tables(
         definition = ("unique " if unique else "") + text.partition(" USING ")[2] + ("" if valid else " (invalid)")
         yield Thing(names[table], "index", definition), {"name": name}
     for statement, kind in ((POLICIES, "policy"), (TRIGGERS, "trigger"), (COMMENTS, "comment")):
-        for table, name, definition in conn.execute(statement, which):
+        for table, name, definition in conn.execute(statement.encode(), which):
             yield Thing(names[table], kind, name), {"definition": definition}
     for table, grant in conn.execute(GRANTS.encode(), which * 2):
         yield Thing(names[table], "grant", grant), {"definition": ""}
