@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+PEERS := $(VENV)/.bench-installed
 
 # --group of pip is 25.1 and later, so pip is brought up to date first.
 $(INSTALLED): pyproject.toml
@@ -37,7 +38,11 @@ format: $(INSTALLED)  ## ruff's and sqlfluff's own mending
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## The benchmarks (ratios in one run)
+$(PEERS): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+bench: $(PEERS)  ## The benchmarks beside the peers, as ratios in one run (ONLY=point,rows for some)
 	$(BIN)/python -m benchmarks
 
 scoreboard: $(INSTALLED)  ## Proofs of NULL against the truth, ours beside the peers'

@@ -10,26 +10,24 @@ from typing import Any
 import psycopg
 
 from benchmarks.scoreboard import fresh
-from benchmarks.works import Work
+from benchmarks.work import Size, Work
 from sqlkit.checking.describing import describe
 from sqlkit.checking.description import Described
 from sqlkit.statements import Statement
 from tests.nullability.cases import create_schema, read_cases
 
-STATEMENTS = 1000
-
 
 @contextmanager
-def checking(dsn: str) -> Iterator[list[Work]]:
+def checking(dsn: str, size: Size) -> Iterator[list[Work]]:
     """Give the work of checking, on one connection that is closed afterwards."""
     with psycopg.connect(fresh(dsn, "checking", create_schema), autocommit=True) as conn:
         version = conn.info.server_version
         cases = [case for group in ("ordinary", "hard") for case in read_cases(group) if case.stands_on(version)]
-        statements = list(islice(cycle(case.statement for case in cases), STATEMENTS))
+        statements = list(islice(cycle(case.statement for case in cases), size.statements))
         yield [
             Work(
                 "check",
-                f"{STATEMENTS:,} statements described, their columns proved",
+                f"{size.statements:,} statements described, their columns proved",
                 1,
                 {
                     "PREPARE and describe": lambda: prepared(conn, statements),

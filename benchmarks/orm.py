@@ -1,0 +1,51 @@
+"""The tables of ``models`` as SQLAlchemy and SQLModel declare them."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlmodel import Field, SQLModel
+
+__all__ = ["Base", "OrmSong", "SqlModelSong", "engine_on"]
+
+
+class Base(DeclarativeBase):
+    """The root of SQLAlchemy's tables."""
+
+
+class OrmSong(Base):
+    """A song of SQLAlchemy's ORM."""
+
+    __tablename__ = "songs"
+
+    song_id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    tempo: Mapped[int]
+    rating: Mapped[float]
+    is_standard: Mapped[bool]
+    note: Mapped[Optional[str]]  # noqa: UP045 - as SQLAlchemy reads it on every Python
+
+
+class SqlModelSong(SQLModel, table=True):  # type: ignore[call-arg]  # SQLModel counts as untyped
+    """A song of SQLModel."""
+
+    __tablename__ = "songs"
+
+    song_id: int = Field(primary_key=True)
+    title: str
+    tempo: int
+    rating: float
+    is_standard: bool
+    note: str | None = None
+
+
+def engine_on(dsn: str) -> Any:
+    """Make SQLAlchemy's engine on psycopg, for a DSN as libpq takes it."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(dsn)
+    url = make_url("postgresql+psycopg://").set(query={key: str(value) for key, value in parts.items()})
+    return create_engine(url, isolation_level="AUTOCOMMIT")
