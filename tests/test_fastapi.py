@@ -293,6 +293,8 @@ def test_many_at_once(client: httpx.Client, tables: psycopg.Connection[Any]) -> 
         ("do $$ begin raise exception using errcode = '42501'; end $$", 403, False),
         ("do $$ begin raise exception using errcode = '57014'; end $$", 503, True),
         ("select 99999999999::int", 422, False),
+        ("select '0001-01-01 00:00:00+23:59'::timestamptz", 422, False),
+        ("select '299999-01-01'::timestamptz", 422, False),
         ("insert into logs values (now())", 500, False),
         ("select 1/0", 500, False),
         ("selec", 500, False),
@@ -429,6 +431,8 @@ def test_the_page_says_every_answer() -> None:
     called = {
         "NumericValueOutOfRange": "a number",
         "StringDataRightTruncation": "text that is too large",
+        "DatetimeFieldOverflow": "a time",
+        "InvalidTimeZoneDisplacementValue": "a time",
         "SerializationFailure": "a serialization failure",
         "DeadlockDetected": "a deadlock",
         "LockNotAvailable": "a lock",
