@@ -112,6 +112,13 @@ MARKS = {
     "without an end": ("select a\n", (1, 8, None), "   1 | select a\n     |        ^"),
     "wide letter": ("select '曲', b", (1, 13, 14), "   1 | select '曲', b\n     |              ^"),
     "byte-order mark": ("\ufeffselect a", (1, 1, 7), "   1 | select a\n     | ^^^^^^"),
+    "long line": (
+        f"{'a' * 1000} bad {'c' * 1000}",
+        (1, 1002, 1005),
+        f"   1 | ...{'a' * 79} bad {'c' * 156}...\n     | {' ' * 83}^^^",
+    ),
+    "long mark": ("a" * 500, (1, 1, 501), f"   1 | {'a' * 240}...\n     | {'^' * 240}"),
+    "end of a long line": (f"{'a' * 500} b", (1, 502, 503), f"   1 | ...{'a' * 238} b\n     | {' ' * 242}^"),
     "wide number": ("\n" * 99 + "select a", (100, 1, 7), "   100 | select a\n       | ^^^^^^"),
 }
 

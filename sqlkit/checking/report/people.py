@@ -16,6 +16,8 @@ __all__ = ["Line", "Span", "plain", "report_lines"]
 #: The colour of a finding's weight.
 STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.HINT: "bold cyan"}
 FAINT = "dim"
+#: Characters of a line that are shown: a statement may be one line of a megabyte.
+LONGEST = 240
 
 
 class Span(NamedTuple):
@@ -66,14 +68,26 @@ def _finding(finding: Finding, files: FileLines) -> Iterator[Line]:
 
 
 def _excerpt(place: Place, files: FileLines, width: int, style: str) -> Iterator[Line]:
-    """Yield the line of a place with a mark under it; nothing where the file is away."""
+    """Yield the line of a place with a mark under it, of a very long one what is around; nothing where it is away."""
     text = files.line(place.path, place.line)
     if text is None or not text.strip():
         return
-    yield [Span(f"{place.line:>{width}} | ", FAINT), Span(text.rstrip())]
-    before = "".join(map(_blank, text[: place.column - 1]))
-    length = min(place.end or place.column + 1, len(text) + 1) - place.column
-    yield [Span(f"{'':{width}} | ", FAINT), Span(before), Span("^" * max(length, 1), style)]
+    start, end = place.column - 1, min(place.end or place.column + 1, len(text) + 1) - 1
+    text, start, end = _around(text.rstrip(), start, end)
+    yield [Span(f"{place.line:>{width}} | ", FAINT), Span(text)]
+    before = "".join(map(_blank, text[:start]))
+    yield [Span(f"{'':{width}} | ", FAINT), Span(before), Span("^" * max(end - start, 1), style)]
+
+
+def _around(text: str, start: int, end: int) -> tuple[str, int, int]:
+    """Cut what is far from a mark out of a very long line, with dots in its place."""
+    if len(text) <= LONGEST:
+        return text, start, end
+    first = max(0, min(start - LONGEST // 3, len(text) - LONGEST))
+    last = first + LONGEST
+    cut = f"{'...' if first else ''}{text[first:last]}{'...' if last < len(text) else ''}"
+    shift = first - 3 * bool(first)
+    return cut, start - shift, min(end, last) - shift
 
 
 def _blank(character: str) -> str:
