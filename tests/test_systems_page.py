@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from sqlkit.apps import MIGRATIONS, SQL
+from sqlkit.apps import SQL
 from sqlkit.operations.diagram import diagram_in
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
-APPS = sorted(folder.name for folder in MIGRATIONS.iterdir() if folder.is_dir())
+APPS = sorted(file.parent.name for file in (ROOT / "sqlkit" / "apps").glob("*/__init__.py"))
 
 ROW = re.compile(r"^\| (?P<feature>[^|]+?) +\| (?P<shown>[^|]+?) +\|$", re.MULTILINE)
 TEST = re.compile(r"`(?P<file>tests/test_\w+\.py)::(?P<name>test_\w+)(?:\[[^`\]]+\])?`")
