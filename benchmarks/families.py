@@ -13,6 +13,9 @@ __all__ = ["FAMILIES", "family"]
 FAMILIES = {
     "point": "point.point",
     "rows": "rows.rows",
+    "nested": "nested.nested",
+    "bulk": "bulk.bulk",
+    "batch": "bulk.batch",
     "check": "checking.checking",
 }
 

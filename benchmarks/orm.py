@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from sqlalchemy import create_engine
+from sqlalchemy import ForeignKey, create_engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlmodel import Field, SQLModel
 
-__all__ = ["Base", "OrmSong", "SqlModelSong", "engine_on"]
+__all__ = ["Base", "Imported", "OrmBand", "OrmSong", "OrmTune", "SqlModelSong", "engine_on"]
 
 
 class Base(DeclarativeBase):
@@ -49,3 +49,37 @@ def engine_on(dsn: str) -> Any:
     parts = conninfo_to_dict(dsn)
     url = make_url("postgresql+psycopg://").set(query={key: str(value) for key, value in parts.items()})
     return create_engine(url, isolation_level="AUTOCOMMIT")
+
+
+class Imported(Base):
+    """A row of the table without a key in the database, which SQLAlchemy must be told of."""
+
+    __tablename__ = "imported"
+
+    song_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    title: Mapped[str]
+    tempo: Mapped[int]
+    rating: Mapped[float]
+    is_standard: Mapped[bool]
+    note: Mapped[Optional[str]]  # noqa: UP045 - as above
+
+
+class OrmBand(Base):
+    """A parent, with its songs."""
+
+    __tablename__ = "bands"
+
+    band_id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    tunes: Mapped[list[OrmTune]] = relationship(order_by="OrmTune.tune_id")
+
+
+class OrmTune(Base):
+    """A child."""
+
+    __tablename__ = "tunes"
+
+    tune_id: Mapped[int] = mapped_column(primary_key=True)
+    band_id: Mapped[int] = mapped_column(ForeignKey("bands.band_id"))
+    title: Mapped[str]
+    tempo: Mapped[int]
