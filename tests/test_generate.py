@@ -55,6 +55,13 @@ create table venues (
     constraint venues_pkey primary key (venue_id),
     constraint venues_plan_check check (jsonb_typeof(plan) = 'array')
 );
+create table levels (
+    low integer not null default -5,
+    high bigint not null default 9223372036854775807,
+    share numeric not null default -1.50,
+    gain double precision not null default -0.5,
+    step numeric not null default 10
+);
 alter table venues add constraint venues_notes_check check (jsonb_typeof(notes) = 'object') not valid;
 """
 
@@ -187,7 +194,7 @@ def test_rows_that_no_statement_returns(write: Write) -> None:
         ),
         (
             "insert into songs (title, tempo, key, fee) values (:title, :tempo, :key, :fee)",
-            '*, title: str, tempo: int | None = None, key: SongKey = "C", fee: Decimal = Decimal("0")',
+            '*, title: str, tempo: int | None = None, key: SongKey = "C", fee: Decimal = Decimal(0)',
         ),
         ("insert into songs (added) values (coalesce(:added, now()))", "*, added: datetime | None = None"),
         (
@@ -304,12 +311,24 @@ def test_input_models(write: Write) -> None:
         "mood: Mood = Mood.CALM",
         'key: SongKey = "C"',
         "tempo: int | None = Field(None, ge=20, le=400)",
-        'fee: Decimal = Field(Decimal("0"), ge=Decimal("0.5"))',
+        'fee: Decimal = Field(Decimal(0), ge=Decimal("0.5"))',
         "tags: list[str] = []",
         "notes: Any = None",
         "added: datetime",
     ]
     assert 'SongKey = Literal["C", "F", "G"]' in module
+
+
+def test_defaults_that_are_numbers(write: Write) -> None:
+    """A default that PostgreSQL spells in quotes (a negative number, one of many digits) is a number, too."""
+    module = write("copy levels (low, high, share, gain, step) from stdin")
+    assert class_body(module, "NewLevel")[1:] == [
+        "low: int = -5",
+        "high: int = 9223372036854775807",
+        'share: Decimal = Decimal("-1.50")',
+        "gain: float = -0.5",
+        "step: Decimal = Decimal(10)",
+    ]
 
 
 def test_lengths_and_patterns(write: Write) -> None:

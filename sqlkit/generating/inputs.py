@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -292,6 +293,10 @@ def _number(value: Decimal, annotation: str) -> str:
     return str(float(value))
 
 
+#: Numbers as a default spells them.
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
+
+
 def _default(annotator: Annotator, default: str | None, annotation: str) -> str | None:
     """Return a column's default as Python text where it is a plain value."""
     read = parse_condition(default) if default else None
@@ -317,12 +322,17 @@ def _number_default(value: Decimal, annotation: str) -> str | None:
         return str(int(value)) if value == value.to_integral_value() else None
     if annotation == named("float", "builtins"):
         return str(float(value))
-    return f'{annotation}("{value}")' if annotation == named("Decimal", "decimal") else None
+    if annotation == named("Decimal", "decimal"):
+        whole = str(value).removeprefix("-").isdigit()
+        return f"{annotation}({value})" if whole else f'{annotation}("{value}")'
+    return None
 
 
 def _text_default(annotator: Annotator, value: str, annotation: str) -> str | None:
     if annotation == named("str", "builtins"):
         return quoted(value)
+    if NUMBER.fullmatch(value) and (number := _number_default(Decimal(value), annotation)):
+        return number  # negative ones and those of many digits stand in quotes
     return annotator.constant(annotation, value)
 
 
