@@ -150,6 +150,7 @@ def dropped(db: Database, conn: psycopg.Connection[Any], url: str) -> Measured:
     """Drop a month's partition, and delete as many rows from another's."""
     vacuumed, gone, whole = "DELETE and VACUUM", "drop_partitions, till no row is seen", "drop_partitions, whole"
     times: dict[str, list[float]] = {"DELETE": [], vacuumed: [], gone: [], whole: []}
+    drop_partitions(db, frontend.USAGE, before=MARCH)
     for _ in range(MONTHS):
         make_partitions(db, frontend.USAGE, [MARCH])
         for statement in FILL.split(";"):
