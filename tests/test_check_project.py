@@ -96,6 +96,18 @@ def test_no_migrations_are_something_to_say(write: Write, tmp_path: Path) -> Non
     assert [project.migrations for project in read_projects(path)] == [None]
 
 
+def test_the_project_checks_all_of_its_own() -> None:
+    """Each application, with its statements and its migrations, is a project that ``make lint`` checks."""
+    root = Path(__file__).parent.parent
+    projects = {project.name: project for project in read_projects(root / "pyproject.toml")}
+    for app in (path.parent.name for path in (root / "sqlkit/apps").glob("*/__init__.py")):
+        assert projects[app].modules == (f"sqlkit.apps.{app}.*",)
+        assert {path.parent for path in (root / "migrations" / app).rglob("*.sql")} == set(
+            projects[app].migrations or ()
+        )
+    assert "\t$(BIN)/sqlkit check\n" in (root / "Makefile").read_text(encoding="utf-8")
+
+
 def test_configuration_is_found_by_walking_up(write: Write, tmp_path: Path) -> None:
     """The nearest pyproject.toml that says something of sqlkit counts."""
     path = write("pyproject.toml", "[tool.sqlkit]\n")

@@ -187,6 +187,23 @@ def test_no_temp_right(server: TestServer, dsn: str, tmp_path: Path) -> None:
     assert report.status() == 2
 
 
+def test_one_connection(server: TestServer, dsn: str, tmp_path: Path) -> None:
+    """A check of many statements, of which some are refused, holds one connection: a second one would be refused."""
+    role = server.new_name("role")
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(f"create role {role} login connection limit 1".encode())
+    sql = tmp_path / "a.sql"
+    many = (f"-- name: q{number}\nselect {number} as x{', y' * (number % 50 == 7)};\n" for number in range(500))
+    sql.write_text("".join(many), encoding="utf-8")
+    try:
+        report = check(Project(tmp_path, sql=(sql,)), psycopg.conninfo.make_conninfo(dsn, user=role))
+    finally:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute(f"drop role {role}".encode())
+    assert report.troubles == ()
+    assert (len(report.findings), report.counts.columns, report.counts.proved) == (10, 490, 490)
+
+
 def test_missing_extension(dsn: str, tmp_path: Path) -> None:
     """A function of an extension that is not there is no mistake of its statement: it could not be checked."""
     folder = made(tmp_path / "migrations", a="do $do$ begin create extension if not exists pg_trgm; end $do$;")
