@@ -72,7 +72,7 @@ def bulk(dsn: str, size: Size) -> Iterator[list[Work]]:
                     INSERTMANY: with_sqlalchemy,
                 },
                 (Limit(ASYNCPG, at_most=0.85), Limit(INSERTMANY, at_most=0.10)),
-                rounds=5,
+                rounds=3,
                 before=lambda: plain.execute("truncate imported"),
                 answer=lambda: plain.execute(CONTENT).fetchone(),
             )

@@ -13,9 +13,11 @@ __all__ = ["FAMILIES", "family"]
 FAMILIES = {
     "point": "point.point",
     "rows": "rows.rows",
+    "async": "asynchronous.asynchronous",
     "nested": "nested.nested",
     "bulk": "bulk.bulk",
     "batch": "bulk.batch",
+    "search": "search.search",
     "check": "checking.checking",
 }
 
