@@ -689,3 +689,25 @@ def test_a_module_that_does_not_import(write: Write) -> None:
     """A module for models that is not there is an error."""
     with pytest.raises(ConfigurationError, match="--models-from nowhere_at_all: does not import"):
         write("select 1 as a, 2 as b", models_from="nowhere_at_all")
+
+
+def test_a_module_that_fails(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A module for models that raises is said by its error's class, and what it prints is not mixed with the result."""
+    (tmp_path / "failing_models.py").write_text("print('loading')\nraise ValueError('a secret')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigurationError, match=r"^--models-from failing_models: does not import: ValueError$"):
+        write("select 1 as a, 2 as b", models_from="failing_models")
+    assert capsys.readouterr() == ("", "loading\n")
+
+
+@pytest.mark.parametrize("name", ["my queries", "class", "BaseModel", "Any", "list"])
+def test_names_that_a_protocol_cannot_have(database: str, name: str) -> None:
+    """What is no name, or the name of what the module imports, is refused as that of the Protocol."""
+    statements = parse_statements("-- name: q\nselect 1;\n", Path("songs.sql"))
+    with (
+        psycopg.connect(database, autocommit=True) as conn,
+        pytest.raises(ConfigurationError, match=f"^--protocol {name}: cannot be the Protocol's name"),
+    ):
+        generate(conn, statements, layout_for(Path("songs.sql"), protocol=name))

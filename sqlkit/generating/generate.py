@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import keyword
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import psycopg
 
 from sqlkit.checking.describing import describe
+from sqlkit.errors import ConfigurationError
 from sqlkit.generating.annotating import Annotator
 from sqlkit.generating.catalogue import Catalogue
 from sqlkit.generating.inputs import InputModels
@@ -59,10 +61,14 @@ def generate(
 ) -> str:
     """Return the text of the module for some statements of one file.
 
-    Models and enums that the module ``models_from`` has already are imported from there.
+    Models and enums that the module ``models_from`` has already are imported from there. Raises ConfigurationError for
+    a module that does not import, and for a Protocol that Python or the module's imports name otherwise.
 
     The connection is an idle one in autocommit, whose search path finds the tables; nothing is left behind on it.
     """
+    name = layout.protocol
+    if not name.isidentifier() or keyword.iskeyword(name) or name in TAKEN or hasattr(builtins, name):
+        raise ConfigurationError(f"--protocol {name}: cannot be the Protocol's name; write one such as SongQueries")
     plan = plan_module(conn, statements, (layout.protocol, f"Async{layout.protocol}", layout.variable))
     if models_from is not None:
         reused = reuse(plan, models_from)

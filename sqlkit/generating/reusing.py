@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -24,9 +26,12 @@ def reuse(plan: ModulePlan, module: str) -> tuple[tuple[str, str], ...]:
     Raises ConfigurationError for a module that does not import.
     """
     try:
-        found = importlib.import_module(module)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is the written module's alone
+            found = importlib.import_module(module)
     except ImportError as error:
         raise ConfigurationError(f"--models-from {module}: does not import: {error}") from None
+    except Exception as error:  # whose text may quote a value, which may be a secret
+        raise ConfigurationError(f"--models-from {module}: does not import: {type(error).__name__}") from None
     classes = {
         name: value
         for name, value in vars(found).items()
