@@ -18,6 +18,10 @@ FAMILIES = {
     "bulk": "bulk.bulk",
     "batch": "bulk.batch",
     "search": "search.search",
+    "stream": "streaming.streaming",
+    "import": "starting.imports",
+    "load": "starting.loading",
+    "threads": "concurrency.concurrency",
     "check": "checking.checking",
 }
 

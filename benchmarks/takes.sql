@@ -11,6 +11,14 @@ where
 order by take_id
 limit 50;
 
+-- name: takes_of_artist
+-- The same with just two of the filters, written out.
+select take_id, artist, year, tempo, title
+from takes
+where artist = :artist and year = :year
+order by take_id
+limit 50;
+
 -- name: every_take
 -- All takes, as a stream.
 select take_id, artist, year, tempo, title
