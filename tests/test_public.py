@@ -27,7 +27,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.apps"],
     ["sqlkit.generating"],
     ["sqlkit.checking"],
-    ["sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
+    ["sqlkit.caching", "sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
     ["sqlkit.testing"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],

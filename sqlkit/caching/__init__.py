@@ -1,0 +1,36 @@
+"""Caching: memory, PostgreSQL and Redis tiers behind one interface, invalidated with the write's own commit."""
+
+from sqlkit.caching.cache import AsyncCache, AsyncCaching, Cache, CacheHealth, Caching
+from sqlkit.caching.circuit import Circuit
+from sqlkit.caching.listener import Listener
+from sqlkit.caching.postgres import AsyncPostgresTier, PostgresTier
+from sqlkit.caching.redis import AsyncRedisTier, RedisTier
+from sqlkit.caching.statements import install, invalidate, sweep
+from sqlkit.caching.tags import AsyncDatabaseTags, DatabaseTags, LocalTags
+from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier, TierHealth
+from sqlkit.caching.wrapping import cached
+
+__all__ = [
+    "AsyncCache",
+    "AsyncCaching",
+    "AsyncDatabaseTags",
+    "AsyncPostgresTier",
+    "AsyncRedisTier",
+    "AsyncTier",
+    "Cache",
+    "CacheHealth",
+    "Caching",
+    "Circuit",
+    "DatabaseTags",
+    "Listener",
+    "LocalTags",
+    "MemoryTier",
+    "PostgresTier",
+    "RedisTier",
+    "Tier",
+    "TierHealth",
+    "cached",
+    "install",
+    "invalidate",
+    "sweep",
+]

@@ -1,0 +1,242 @@
+"""``Cache`` and ``AsyncCache``: tiers behind one interface, whose entries fit the versions of their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from inspect import isawaitable
+from typing import Any, Protocol, TypeVar
+
+from sqlkit.caching.entries import Seconds, Versions, adapter_of, checked_tags, lifetime
+from sqlkit.caching.reading import Steps, TagSource, checked_key, find, keep, seen
+from sqlkit.caching.tags import LocalTags
+from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier, TierHealth
+
+__all__ = ["AsyncCache", "AsyncCaching", "Cache", "CacheHealth", "Caching"]
+
+T = TypeVar("T")
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheHealth:
+    """How a cache is: each tier, and whether it hears of the writes of other processes (None: it need not)."""
+
+    tiers: tuple[TierHealth, ...]
+    hears: bool | None
+
+    @property
+    def healthy(self) -> bool:
+        """Whether all circuits are closed and the listener hears."""
+        return self.hears is not False and all(tier.state == "closed" for tier in self.tiers)
+
+
+class Caching(Protocol):
+    """What every cache does; ``AsyncCaching`` is the same with ``await``."""
+
+    def get(self, key: str, kind: type[T]) -> T | None:
+        """Return the value of a key, or None."""
+        ...
+
+    def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
+        """Return the values of those keys that have one."""
+        ...
+
+    def set(self, key: str, value: object, *, kind: Any = None, ttl: Seconds = HOUR, tags: Iterable[str] = ()) -> None:
+        """Keep a value."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget a key."""
+        ...
+
+    def invalidate(self, *tags: str) -> None:
+        """Make every entry under these tags invalid."""
+        ...
+
+
+class AsyncCaching(Protocol):
+    """What every cache does, on asyncio."""
+
+    async def get(self, key: str, kind: type[T]) -> T | None:
+        """Return the value of a key, or None."""
+        ...
+
+    async def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
+        """Return the values of those keys that have one."""
+        ...
+
+    async def set(
+        self, key: str, value: object, *, kind: Any = None, ttl: Seconds = HOUR, tags: Iterable[str] = ()
+    ) -> None:
+        """Keep a value."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget a key."""
+        ...
+
+    async def invalidate(self, *tags: str) -> None:
+        """Make every entry under these tags invalid."""
+        ...
+
+
+class _Tiered:
+    """What both colours have in common."""
+
+    def __init__(self, tiers: Sequence[Any], tags: TagSource | None, namespace: str) -> None:
+        self.tiers = tuple(tiers)
+        self.tags: TagSource = tags or LocalTags()
+        self._namespace = f"{namespace}:" if namespace else ""
+        if self.tags.listener is not None:
+            for tier in self.tiers:
+                if isinstance(tier, MemoryTier):
+                    self.tags.listener.on_cut(tier.clear)
+
+    def named(self, key: str) -> str:
+        """Return a key as the tiers know it; ArgumentError for one that they could not keep."""
+        return checked_key(self._namespace + key)
+
+    def _find(self, keys: Iterable[str], kind: Any) -> Steps:
+        names = {self.named(key): key for key in keys}
+        found = yield from find(self.tiers, self.tags, list(names), adapter_of(kind))
+        return {names[name]: value for name, value in found.items()}
+
+    def _keep(
+        self, key: str, value: object, kind: Any, ttl: Seconds, tags: Iterable[str], versions: Versions | None
+    ) -> Steps:
+        name, seconds, wanted = self.named(key), lifetime(ttl), checked_tags(tags)
+        if versions is None:
+            versions = yield from seen(self.tags, wanted)
+        if versions is not None:
+            wanted_kind: Any = type(value) if kind is None else kind
+            adapter = adapter_of(wanted_kind)
+            yield from keep(self.tiers, self.tags, name, value, adapter, seconds, versions)
+
+    def health(self) -> CacheHealth:
+        """Say how the tiers and the listener are; asks nobody and never waits."""
+        listening = None if isinstance(self.tags, LocalTags) else self.tags.hears
+        return CacheHealth(tuple(tier.health() for tier in self.tiers), listening)
+
+
+def _drive(steps: Steps) -> Any:
+    answer = None
+    while True:
+        try:
+            call = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = call()
+
+
+async def _drive_async(steps: Steps) -> Any:
+    answer = None
+    while True:
+        try:
+            call = steps.send(answer)
+        except StopIteration as end:
+            return end.value
+        answer = call()
+        if isawaitable(answer):
+            answer = await answer
+
+
+class Cache(_Tiered):
+    """A cache of one or more tiers, for threads: reads through them in order, and fills those above.
+
+    ``tags`` says where versions of tags come from: ``DatabaseTags`` where several processes write, else this process
+    alone. ``namespace`` keeps what shares a Redis apart: give each database and schema its own.
+    """
+
+    def __init__(self, *tiers: Tier, tags: TagSource | None = None, namespace: str = "") -> None:
+        super().__init__(tiers, tags, namespace)
+
+    def get(self, key: str, kind: type[T]) -> T | None:
+        """Return the value of a key, validated as ``kind``; None where there is none that fits."""
+        return self.get_many([key], kind).get(key)
+
+    def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
+        """Return the values of those keys that have one that fits, each tier asked once."""
+        found: dict[str, T] = _drive(self._find(keys, kind))
+        return found
+
+    def seen(self, *tags: str) -> Versions | None:
+        """Return the versions of tags, for ``set`` after a select that is made now; None where they are not known."""
+        versions: Versions | None = _drive(seen(self.tags, checked_tags(tags)))
+        return versions
+
+    def set(
+        self,
+        key: str,
+        value: object,
+        *,
+        kind: Any = None,
+        ttl: Seconds = HOUR,
+        tags: Iterable[str] = (),
+        versions: Versions | None = None,
+    ) -> None:
+        """Keep a value for up to ``ttl``, under tags.
+
+        Give ``versions``, which ``seen`` said before the value was selected: then a write that was committed in
+        between makes it invalid. ``kind`` is the type to validate it as, its class unless given. What would not come
+        back equal is not kept. Raises ArgumentError for a key, a tag or a ``ttl`` that cannot be.
+        """
+        _drive(self._keep(key, value, kind, ttl, tags, versions))
+
+    def delete(self, key: str) -> None:
+        """Forget a key in every tier that answers; to be sure of it, use a tag and ``invalidate``."""
+        name = self.named(key)
+        for tier in self.tiers:
+            tier.delete(name)
+
+    def invalidate(self, *tags: str) -> None:
+        """Make every entry under these tags invalid, in one step; raises what the database raises."""
+        self.tags.invalidate(checked_tags(tags))
+
+
+class AsyncCache(_Tiered):
+    """A cache of one or more tiers, on asyncio; otherwise as ``Cache``. ``MemoryTier`` is for both."""
+
+    def __init__(self, *tiers: AsyncTier | MemoryTier, tags: TagSource | None = None, namespace: str = "") -> None:
+        super().__init__(tiers, tags, namespace)
+
+    async def get(self, key: str, kind: type[T]) -> T | None:
+        """Return the value of a key, validated as ``kind``; None where there is none that fits."""
+        return (await self.get_many([key], kind)).get(key)
+
+    async def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
+        """Return the values of those keys that have one that fits, each tier asked once."""
+        found: dict[str, T] = await _drive_async(self._find(keys, kind))
+        return found
+
+    async def seen(self, *tags: str) -> Versions | None:
+        """Return the versions of tags, for ``set`` after a select that is made now; None where they are not known."""
+        versions: Versions | None = await _drive_async(seen(self.tags, checked_tags(tags)))
+        return versions
+
+    async def set(
+        self,
+        key: str,
+        value: object,
+        *,
+        kind: Any = None,
+        ttl: Seconds = HOUR,
+        tags: Iterable[str] = (),
+        versions: Versions | None = None,
+    ) -> None:
+        """Keep a value for up to ``ttl``, under tags; otherwise as ``Cache.set``."""
+        await _drive_async(self._keep(key, value, kind, ttl, tags, versions))
+
+    async def delete(self, key: str) -> None:
+        """Forget a key in every tier that answers."""
+        name = self.named(key)
+        for tier in self.tiers:
+            pending = tier.delete(name)
+            if isawaitable(pending):
+                await pending
+
+    async def invalidate(self, *tags: str) -> None:
+        """Make every entry under these tags invalid, in one step; raises what the database raises."""
+        pending = self.tags.invalidate(checked_tags(tags))
+        if isawaitable(pending):
+            await pending

@@ -1,0 +1,145 @@
+"""The listener: what this process knows of the versions of tags, as long as it hears of every commit.
+
+It has a direct connection of its own (LISTEN does not work through a pooler in transaction mode). A notification makes
+it forget the tag's version, so that the next reader asks the database; so it matters neither whose tag it was nor in
+which order two of them come. What a reader asked before a notification came is not kept after it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import psycopg
+
+__all__ = ["CHANNEL", "Listener"]
+
+CHANNEL = "sqlkit_cache"  # the one that sql/caching/cache.sql notifies
+MOST = 100_000  # tags whose versions are remembered
+
+log = logging.getLogger("sqlkit.caching")
+
+
+class Listener:
+    """Hears which tags are invalidated, in a thread of its own, from ``start`` to ``close``.
+
+    ``heartbeat`` is how often it asks whether the connection still answers. After ``patience`` seconds without an
+    answer, or at once when the connection breaks, it is cut off: ``hears`` is false, the memory tiers are emptied, and
+    versions are asked of the database until it hears again. So ``patience`` is the greatest age, in seconds, at which
+    a value from memory may be served after a write that changed it was committed.
+    """
+
+    def __init__(self, dsn: str, *, heartbeat: float = 0.5, patience: float = 2.0) -> None:
+        self._dsn = dsn
+        self._heartbeat = heartbeat
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._known: dict[str, int] = {}
+        self._generation = 0
+        self._beat = float("-inf")
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._on_cut: list[Callable[[], None]] = []
+        self.reason: str | None = "it was not started"
+
+    @property
+    def hears(self) -> bool:
+        """Whether every commit is heard of: the connection answered within ``patience`` seconds."""
+        return time.monotonic() - self._beat <= self._patience
+
+    def on_cut(self, call: Callable[[], None]) -> None:
+        """Have a function called whenever the listener is cut off."""
+        self._on_cut.append(call)
+
+    def start(self, timeout: float = 5.0) -> Listener:
+        """Begin to listen; wait up to ``timeout`` seconds until it hears, and go on without if it does not."""
+        self._thread = threading.Thread(target=self._run, name="sqlkit cache listener", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + timeout
+        while not self.hears and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return self
+
+    def close(self) -> None:
+        """Listen no more; a second call does nothing."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(self._heartbeat + self._patience)
+        self._cut("it was closed")
+
+    def __enter__(self) -> Listener:
+        return self if self._thread else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # What readers ask.
+
+    def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
+        """Return the versions that are known, and the generation to give ``learn`` what was asked instead."""
+        with self._lock:
+            if not self.hears:
+                return {}, -1
+            return {tag: self._known[tag] for tag in tags if tag in self._known}, self._generation
+
+    def learn(self, versions: Mapping[str, int], generation: int) -> None:
+        """Remember what the database said, unless something was heard since it was asked."""
+        with self._lock:
+            if generation == self._generation:
+                if len(self._known) > MOST:
+                    self._known.clear()
+                self._known.update(versions)
+
+    def forget(self, tags: Iterable[str]) -> None:
+        """Forget versions: of tags that are invalidated."""
+        with self._lock:
+            self._generation += 1
+            for tag in tags:
+                self._known.pop(tag, None)
+
+    # The thread.
+
+    def _run(self) -> None:
+        pause = 0.05
+        while not self._stop.is_set():
+            try:
+                with psycopg.connect(self._dsn, **self._options()) as conn:
+                    self._listen(conn)
+            except Exception as error:  # whatever it is, it is tried again
+                self._cut(type(error).__name__)
+                log.warning("cache listener: cut off (%s)", type(error).__name__)
+            pause = 0.05 if self.reason is None else min(2 * pause, 1.0)
+            self._stop.wait(pause)
+
+    def _options(self) -> dict[str, Any]:
+        seconds = max(2, round(self._patience))  # libpq takes whole seconds, and no less than two
+        return {
+            "autocommit": True,
+            "connect_timeout": seconds,
+            "tcp_user_timeout": 1000 * seconds,
+            "application_name": "sqlkit cache listener",
+        }
+
+    def _listen(self, conn: psycopg.Connection[Any]) -> None:
+        conn.add_notify_handler(lambda notify: self.forget([notify.payload]))
+        conn.execute(f"listen {CHANNEL}")
+        with self._lock:
+            self._known.clear()  # what was said while nobody listened
+            self._generation += 1
+        while not self._stop.is_set():
+            asked = time.monotonic()  # what was committed before is heard with the answer
+            conn.execute("select 1")
+            self._beat, self.reason = asked, None
+            for _ in conn.notifies(timeout=self._heartbeat):
+                pass
+
+    def _cut(self, reason: str) -> None:
+        with self._lock:
+            self._beat, self.reason = float("-inf"), reason
+            self._known.clear()
+            self._generation += 1
+        for call in self._on_cut:
+            call()

@@ -1,0 +1,125 @@
+"""The tier in Redis or Valkey (6.2 or later), through redis-py; a call never waits longer than its timeout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from sqlkit.caching.circuit import Circuit
+from sqlkit.caching.entries import Entry
+from sqlkit.caching.postgres import Counted
+from sqlkit.errors import ConfigurationError
+
+__all__ = ["AsyncRedisTier", "RedisTier"]
+
+
+def _client(module: str, url: str, timeout: float) -> tuple[Any, tuple[type[Exception], ...]]:
+    """Return a client that tries a call once, and what its calls may raise."""
+    from importlib import import_module
+
+    try:
+        redis, retries, backoff = (import_module(name) for name in (module, f"{module}.retry", "redis.backoff"))
+    except ImportError:
+        raise ConfigurationError("redis is not installed: pip install 'sqlkit[redis]'") from None
+    once = retries.Retry(backoff.NoBackoff(), 0)
+    client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once)
+    return client, (redis.RedisError, OSError, TimeoutError)
+
+
+def _unpacked(keys: Sequence[str], found: Sequence[bytes | None]) -> dict[str, Entry]:
+    unpacked = {key: Entry.unpack(data) for key, data in zip(keys, found, strict=True) if data is not None}
+    return {key: entry for key, entry in unpacked.items() if entry is not None}
+
+
+class RedisTier(Counted):
+    """Keeps entries in Redis or Valkey, under ``prefix``.
+
+    A call that takes longer than ``timeout`` seconds fails; after three in a row the circuit opens for two seconds.
+    Raises ConfigurationError where redis-py is not installed (the extra ``redis``).
+    """
+
+    def __init__(
+        self, url: str, *, prefix: str = "sqlkit:", timeout: float = 0.25, circuit: Circuit | None = None
+    ) -> None:
+        super().__init__("redis", circuit or Circuit())
+        self._client, self._failures = _client("redis", url, timeout)
+        self._prefix = prefix
+
+    def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Return the entries that are there."""
+        if not keys or not self.circuit.admits():
+            return {}
+        try:
+            return self.counted(keys, _unpacked(keys, self._client.mget([self._prefix + key for key in keys])))
+        except self._failures as error:
+            self.failed(error)
+            return {}
+
+    def set(self, key: str, entry: Entry) -> None:
+        """Keep an entry."""
+        if entry.seconds > 0.001 and self.circuit.admits():
+            try:
+                self._client.set(self._prefix + key, entry.pack(), px=int(entry.seconds * 1000) or 1)
+                self.circuit.went_well()
+            except self._failures as error:
+                self.failed(error)
+
+    def delete(self, key: str) -> None:
+        """Forget the entry of a key."""
+        if self.circuit.admits():
+            try:
+                self._client.delete(self._prefix + key)
+                self.circuit.went_well()
+            except self._failures as error:
+                self.failed(error)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+
+class AsyncRedisTier(Counted):
+    """Keeps entries in Redis or Valkey, on asyncio; otherwise as ``RedisTier``."""
+
+    def __init__(
+        self, url: str, *, prefix: str = "sqlkit:", timeout: float = 0.25, circuit: Circuit | None = None
+    ) -> None:
+        super().__init__("redis", circuit or Circuit())
+        self._client, self._failures = _client("redis.asyncio", url, timeout)
+        self._prefix = prefix
+        self._timeout = timeout
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
+        """Return the entries that are there."""
+        found = await self._ask(lambda: self._client.mget([self._prefix + key for key in keys])) if keys else None
+        return {} if found is None else self.counted(keys, _unpacked(keys, found))
+
+    async def set(self, key: str, entry: Entry) -> None:
+        """Keep an entry."""
+        if entry.seconds > 0.001:
+            milliseconds = int(entry.seconds * 1000) or 1
+            await self._ask(lambda: self._client.set(self._prefix + key, entry.pack(), px=milliseconds))
+
+    async def delete(self, key: str) -> None:
+        """Forget the entry of a key."""
+        await self._ask(lambda: self._client.delete(self._prefix + key))
+
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.aclose()
+
+    async def _ask(self, command: Any) -> Any:
+        if not self.circuit.admits():
+            return None
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await command()
+        except self._failures as error:
+            self.failed(error)
+            return None
+        except BaseException as error:  # a task that is cancelled has not found out how Redis is
+            self.circuit.failed(type(error).__name__)
+            raise
+        self.circuit.went_well()
+        return answer

@@ -1,0 +1,119 @@
+"""Where the versions of tags come from: the database, through a listener or each time, or this process alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import psycopg
+
+from sqlkit.caching.listener import Listener
+from sqlkit.caching.statements import async_cache, cache, invalidate
+from sqlkit.errors import SqlkitError
+from sqlkit.execution.calls import AsyncLender, Lender
+
+__all__ = ["AsyncDatabaseTags", "DatabaseTags", "LocalTags"]
+
+
+class LocalTags:
+    """Versions that this process alone knows: for a cache that no other process writes behind."""
+
+    hears = True
+    listener: Listener | None = None
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
+        """Return the versions of all tags."""
+        with self._lock:
+            return {tag: self._versions.get(tag, 0) for tag in tags}, 0
+
+    def learn(self, versions: dict[str, int], generation: int) -> None:
+        """Learn nothing: all is known."""
+
+    def read(self, tags: list[str]) -> dict[str, int] | None:
+        """Return the versions of tags."""
+        return self.known(tags)[0]
+
+    def invalidate(self, tags: Iterable[str]) -> None:
+        """Give tags new versions."""
+        with self._lock:
+            for tag in tags:
+                self._versions[tag] = next(self._numbers)
+
+
+class _Listened:
+    """What a listener knows; nothing without one, or while it is cut off."""
+
+    listener: Listener | None
+
+    @property
+    def hears(self) -> bool:
+        """Whether a tier in memory may be served."""
+        return self.listener is not None and self.listener.hears
+
+    def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
+        """Return the versions that are known, and the generation for ``learn``."""
+        return self.listener.known(tags) if self.listener else ({}, -1)
+
+    def learn(self, versions: dict[str, int], generation: int) -> None:
+        """Remember what the database said."""
+        if self.listener is not None:
+            self.listener.learn(versions, generation)
+
+    def _forget(self, tags: Iterable[str]) -> None:
+        if self.listener is not None:
+            self.listener.forget(tags)
+
+
+class DatabaseTags(_Listened):
+    """Versions in the table ``cache_tags``, remembered as long as the listener hears of every commit.
+
+    Without a listener they are asked of the database at each read, and no tier in memory is served.
+    """
+
+    def __init__(self, db: Lender, listener: Listener | None = None) -> None:
+        self._db = db
+        self.listener = listener
+
+    def read(self, tags: list[str]) -> dict[str, int] | None:
+        """Return the versions of tags, 0 for one that was never invalidated; None if the database does not say."""
+        try:
+            found = {row.tag: row.version for row in cache.find_versions(self._db, tags=tags)}
+        except (psycopg.Error, SqlkitError):
+            return None
+        return {tag: found.get(tag, 0) for tag in tags}
+
+    def invalidate(self, tags: Iterable[str]) -> None:
+        """Give tags new versions, in a transaction of its own."""
+        named = list(tags)
+        invalidate(self._db, *named)
+        self._forget(named)
+
+
+class AsyncDatabaseTags(_Listened):
+    """Versions in the table ``cache_tags``, on asyncio; otherwise as ``DatabaseTags``."""
+
+    def __init__(self, db: AsyncLender, listener: Listener | None = None) -> None:
+        self._db = db
+        self.listener = listener
+
+    async def read(self, tags: list[str]) -> dict[str, int] | None:
+        """Return the versions of tags; None if the database does not say."""
+        try:
+            found = {row.tag: row.version for row in await async_cache.find_versions(self._db, tags=tags)}
+        except (psycopg.Error, SqlkitError):
+            return None
+        return {tag: found.get(tag, 0) for tag in tags}
+
+    async def invalidate(self, tags: Iterable[str]) -> None:
+        """Give tags new versions, in a transaction of its own."""
+        named = list(tags)
+        pending: Any = invalidate(self._db, *named)
+        await pending
+        self._forget(named)

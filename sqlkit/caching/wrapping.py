@@ -1,0 +1,218 @@
+"""``cached``: a typed query that asks a cache first, with its own signature."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from copy import deepcopy
+from functools import wraps
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+
+import psycopg
+from pydantic import TypeAdapter
+
+from sqlkit.caching.cache import AsyncCache, Cache
+from sqlkit.caching.entries import Seconds, checked_tags, lifetime
+from sqlkit.contracts.contract import Cardinality, Contract
+from sqlkit.errors import ConfigurationError
+
+__all__ = ["cached"]
+
+W = TypeVar("W")
+F = TypeVar("F", bound=Callable[..., Any])
+KEEPS = (Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.ALL)
+ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+class Outcome(NamedTuple):
+    """How a flight ended: with a value, an error, or nothing, when its leader was interrupted."""
+
+    end: Literal["value", "error", "nothing"]
+    what: Any = None
+
+
+def cached(
+    query: F,
+    cache: Cache | AsyncCache,
+    *,
+    key: str | Callable[..., str] | None = None,
+    ttl: Seconds = 3600.0,
+    tags: Iterable[str] | Callable[..., Iterable[str]] = (),
+) -> F:
+    """Wrap a method of a loaded Protocol so that it asks a cache first; it keeps the method's signature.
+
+    ``key`` is a name, the method's own unless given, to which all arguments are added; or a function that makes the
+    key of them. ``tags`` are texts in which ``{song_id}`` stands for an argument, or a function that makes them. Calls
+    that miss one key at the same time run the query once. What runs on a connection rather than a database bypasses
+    the cache: it may be in a transaction, which sees what others may not. Raises ConfigurationError for a query that
+    writes, streams or returns no rows, and for a cache of the other colour.
+    """
+    contract: Contract | None = getattr(query, "sqlkit_contract", None)
+    if contract is None:
+        raise ConfigurationError(f"cached({getattr(query, '__qualname__', query)!s}): give a method that load made")
+    statement = cast("Any", query).sqlkit_statement
+    if contract.cardinality not in KEEPS or statement.writes:
+        raise ConfigurationError(f"{contract.label}: only a query that reads and returns rows can be cached")
+    if contract.asynchronous is not isinstance(cache, AsyncCache):
+        wanted = "an AsyncCache" if contract.asynchronous else "a Cache"
+        raise ConfigurationError(f"{contract.label}: takes {wanted}, not {type(cache).__name__}")
+    lifetime(ttl)
+    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)))
+    run = _wrapped_async if contract.asynchronous else _wrapped
+    return cast("F", wraps(query)(run(plan, cast("Any", cache), ttl)))
+
+
+class Flight(Generic[W]):
+    """A query that is under way, and how many wait for it beside the one who runs it."""
+
+    def __init__(self, outcome: W) -> None:
+        self.outcome = outcome
+        self.waiting = 0
+
+
+class _Plan:
+    """What a call is kept under, and what it returns."""
+
+    def __init__(self, query: Any, contract: Contract, key: Any, tags: Any) -> None:
+        self.query = query
+        self._executor = contract.executor
+        self._signature = contract.signature
+        self._name: Any = f"{contract.interface.__module__}.{query.__qualname__}" if key is None else key
+        self._tags: Any = tags
+        row: Any = contract.row.annotation if contract.row is not None else None
+        self.kind: Any = list[row] if contract.cardinality is Cardinality.ALL else row
+        if contract.cardinality is Cardinality.OPTIONAL:
+            self.kind = row | None
+
+    def database(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        """Return the database of a call; None where it runs on a connection."""
+        db = arguments[0] if arguments else keywords.get(self._executor)
+        return None if isinstance(db, psycopg.Connection | psycopg.AsyncConnection) else db
+
+    def names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, frozenset[str]]:
+        """Return the key and the tags of a call."""
+        bound = self._signature.bind(*arguments, **keywords)
+        bound.apply_defaults()
+        given = {name: value for name, value in bound.arguments.items() if name != self._executor}
+        made: Callable[..., Any] = self._tags if callable(self._tags) else self._filled
+        tags = checked_tags(made(**given))
+        key: str
+        if callable(self._name):
+            key = cast("str", self._name(**given))
+        else:
+            values = ANYTHING.dump_json([[name, type(value).__name__, value] for name, value in given.items()])
+            key = f"{self._name}:{hashlib.sha256(values).hexdigest()[:40]}"
+        local = getattr(db, "local", None)
+        if local is not None:  # a tenant, a role: what one may see is not what another may
+            key += "@" + hashlib.sha256(repr((local.settings, local.path)).encode()).hexdigest()[:40]
+        return key, tags
+
+    def _filled(self, **given: Any) -> list[str]:
+        return [tag.format_map(given) for tag in self._tags]
+
+
+def _wrapped(plan: _Plan, cache: Cache, ttl: Seconds) -> Callable[..., Any]:
+    flights: dict[Any, Flight[Future[Outcome]]] = {}
+    lock = threading.Lock()
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        db = plan.database(arguments, keywords)
+        if db is None:
+            return plan.query(*arguments, **keywords)
+        key, tags = plan.names(db, arguments, keywords)
+        while True:
+            found = cache.get_many([key], plan.kind)
+            if key in found:
+                return found[key]
+            versions = cache.seen(*tags)
+            if versions is None:
+                return plan.query(*arguments, **keywords)
+            # Whoever comes after a commit does not wait for what was selected before it.
+            flight_key = (id(db), key, frozenset(versions.items()))
+            with lock:
+                flight = flights.get(flight_key)
+                leads = flight is None
+                if flight is None:
+                    flight = flights[flight_key] = Flight(Future())
+                else:
+                    flight.waiting += 1
+            if not leads:
+                outcome = flight.outcome.result()
+                if outcome.end == "nothing":
+                    continue
+                return _landed(outcome)
+            outcome = Outcome("nothing")
+            try:
+                found = cache.get_many([key], plan.kind)  # the flight before may have landed meanwhile
+                if key not in found:
+                    found = {key: plan.query(*arguments, **keywords)}
+                    cache.set(key, found[key], kind=plan.kind, ttl=ttl, tags=tags, versions=versions)
+                outcome = Outcome("value", found[key])
+                return found[key]
+            except Exception as error:
+                outcome = Outcome("error", error)
+                raise
+            finally:
+                with lock:
+                    del flights[flight_key]
+                flight.outcome.set_result(_shared(outcome, flight.waiting))
+
+    return call
+
+
+def _wrapped_async(plan: _Plan, cache: AsyncCache, ttl: Seconds) -> Callable[..., Awaitable[Any]]:
+    flights: dict[Any, Flight[asyncio.Future[Outcome]]] = {}
+
+    async def call(*arguments: Any, **keywords: Any) -> Any:
+        db = plan.database(arguments, keywords)
+        if db is None:
+            return await plan.query(*arguments, **keywords)
+        key, tags = plan.names(db, arguments, keywords)
+        while True:
+            found = await cache.get_many([key], plan.kind)
+            if key in found:
+                return found[key]
+            versions = await cache.seen(*tags)
+            if versions is None:
+                return await plan.query(*arguments, **keywords)
+            loop = asyncio.get_running_loop()
+            flight_key = (id(loop), id(db), key, frozenset(versions.items()))
+            flight = flights.get(flight_key)
+            if flight is not None:
+                flight.waiting += 1
+                outcome = await asyncio.shield(flight.outcome)
+                if outcome.end == "nothing":
+                    continue
+                return _landed(outcome)
+            flight = flights[flight_key] = Flight(loop.create_future())
+            outcome = Outcome("nothing")
+            try:
+                found = await cache.get_many([key], plan.kind)
+                if key not in found:
+                    found = {key: await plan.query(*arguments, **keywords)}
+                    await cache.set(key, found[key], kind=plan.kind, ttl=ttl, tags=tags, versions=versions)
+                outcome = Outcome("value", found[key])
+                return found[key]
+            except Exception as error:
+                outcome = Outcome("error", error)
+                raise
+            finally:
+                del flights[flight_key]
+                flight.outcome.set_result(_shared(outcome, flight.waiting))
+
+    return call
+
+
+def _shared(outcome: Outcome, waiting: int) -> Outcome:
+    """Return an outcome for those who wait, whose value nobody changes meanwhile."""
+    return Outcome("value", deepcopy(outcome.what)) if waiting and outcome.end == "value" else outcome
+
+
+def _landed(outcome: Outcome) -> Any:
+    """Return or raise how another's flight ended; each has a value of its own."""
+    if outcome.end == "error":
+        raise outcome.what
+    return deepcopy(outcome.what)
