@@ -84,12 +84,12 @@ def memory(dsn: str) -> Verdict:
     return Verdict("sqlkit: peak memory above idle", float(ran.stdout), at_most=40, unit=" MiB")
 
 
-def peak() -> float:
-    """Return this process's peak memory in MiB: Linux's own figure, for that of getrusage begins with the parent's."""
+def resident(what: str) -> float:
+    """Return this process's memory in MiB as Linux has it: VmRSS is what it holds now, VmHWM the most that it held."""
     status = Path("/proc/self/status")
     if not status.exists():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS, and only the most
+    line = next(line for line in status.read_text().splitlines() if line.startswith(f"{what}:"))
     return int(line.split()[1]) / 1024
 
 
@@ -97,10 +97,10 @@ def main() -> int:
     """Connect, note the memory, stream all, print what was added."""
     with psycopg.connect(sys.argv[1], autocommit=True) as conn:
         conn.execute("select 1")
-        idle = peak()
+        idle = resident("VmRSS")
         with takes.every_take(conn) as rows:
             counted(rows)
-        print(max(peak() - idle, 0.01))
+        print(max(resident("VmHWM") - idle, 0.01))
     return 0
 
 
