@@ -8,6 +8,7 @@ which order two of them come. What a reader asked before a notification came is 
 from __future__ import annotations
 
 import logging
+import selectors
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -129,12 +130,13 @@ class Listener:
         with self._lock:
             self._known.clear()  # what was said while nobody listened
             self._generation += 1
-        while not self._stop.is_set():
-            asked = time.monotonic()  # what was committed before is heard with the answer
-            conn.execute("select 1")
-            self._beat, self.reason = asked, None
-            for _ in conn.notifies(timeout=self._heartbeat):
-                pass
+        with selectors.DefaultSelector() as selector:
+            selector.register(conn.fileno(), selectors.EVENT_READ)
+            while not self._stop.is_set():
+                asked = time.monotonic()  # what was committed before is heard with the answer
+                conn.execute("select 1")
+                self._beat, self.reason = asked, None
+                selector.select(self._heartbeat)
 
     def _cut(self, reason: str) -> None:
         with self._lock:
