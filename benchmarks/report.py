@@ -14,6 +14,8 @@ __all__ = ["conditions", "draw", "markdown", "table"]
 
 PEERS = ("psycopg", "psycopg-pool", "pydantic", "aiosql", "asyncpg", "SQLAlchemy", "sqlmodel", "uvloop")
 
+CLIP = 10.0  # bars end here, lest one slow peer make all others vanish
+
 
 def conditions(server: object) -> str:
     """Say on what the ratios were measured."""
@@ -40,14 +42,19 @@ def judged(verdict: Verdict) -> str:
     return "met" if verdict.met else "NOT met"
 
 
+def bar(share: float) -> str:
+    """Draw a share of the longest bar; what is longer still ends in dots."""
+    return "█" * max(1, round(min(share, 1) * 40)) + ("…" if share > 1 else "")
+
+
 def table(measured: Measured) -> str:
     """Lay one work out, with bars, then its limits."""
     found = ratios(measured)
     width = max(28, *map(len, found), *(len(verdict.what) for verdict in measured.verdicts))
-    longest = max(1.0, *found.values())
+    longest = min(CLIP, max(1.0, *found.values()))
     lines = [f"\n{measured.name}: {measured.title}"]
     for name, ratio in found.items():
-        lines.append(f"  {name:{width}} {ratio:7.2f}  {'█' * max(1, round(ratio / longest * 40))}")
+        lines.append(f"  {name:{width}} {ratio:7.2f}  {bar(ratio / longest)}")
     for verdict in measured.verdicts:
         lines.append(f"  {verdict.what:{width}} {verdict.figure:7.2f}  {verdict.limit}: {judged(verdict)}")
     if measured.said:
@@ -86,8 +93,8 @@ def draw(every: list[Measured], path: Path) -> None:
     for axis, measured in zip(axes[:, 0], every, strict=True):
         found = ratios(measured)
         colours = ["#2a7f62" if name.startswith("sqlkit") else "#9aa5b1" for name in found]
-        bars = axis.barh(list(found), list(found.values()), color=colours)
-        axis.bar_label(bars, fmt="%.2f", padding=3, fontsize=8)
+        bars = axis.barh(list(found), [min(ratio, CLIP) for ratio in found.values()], color=colours)
+        axis.bar_label(bars, [f"{ratio:.2f}" for ratio in found.values()], padding=3, fontsize=8)
         axis.axvline(1, color="#444444", linewidth=0.6)
         axis.invert_yaxis()
         axis.margins(x=0.1)
