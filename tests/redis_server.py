@@ -64,10 +64,10 @@ class RedisServer:
 
 
 class SlowProxy:
-    """Passes bytes on to a port; what comes back is held for ``delay`` seconds."""
+    """Passes bytes on to a port or a unix socket's path; what comes back is held for ``delay`` seconds."""
 
-    def __init__(self, port: int) -> None:
-        self._target = port
+    def __init__(self, target: int | str) -> None:
+        self._target = target
         self.delay = 0.0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -81,9 +81,16 @@ class SlowProxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listening.accept()
-                server = socket.create_connection(("127.0.0.1", self._target))
+                server = self._connect()
                 threading.Thread(target=self._pass, args=(client, server, False), daemon=True).start()
                 threading.Thread(target=self._pass, args=(server, client, True), daemon=True).start()
+
+    def _connect(self) -> socket.socket:
+        if isinstance(self._target, int):
+            return socket.create_connection(("127.0.0.1", self._target))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(self._target)
+        return server
 
     def _pass(self, source: socket.socket, target: socket.socket, back: bool) -> None:
         with source, target, suppress(OSError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -371,3 +373,18 @@ def test_a_missing_extra_is_named(package: str, call: str, extra: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == f"ConfigurationError {package} is not installed: pip install 'sqlkit[{extra}]'\n"
+
+
+def test_the_page_on_caching_runs(
+    dsn: str, redis_server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program of docs/caching.md does what the page says."""
+    page = (ROOT / "docs/caching.md").read_text(encoding="utf-8")
+    blocks = {kind: re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL) for kind in ("sql", "python")}
+    monkeypatch.chdir(tmp_path)
+    Path("songs.sql").write_text("".join(blocks["sql"]), encoding="utf-8")
+    module = ModuleType("caching_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    module.__dict__.update(dsn=dsn, redis_url=redis_server.url)
+    exec(compile("\n".join(blocks["python"]), "docs/caching.md", "exec", dont_inherit=True), module.__dict__)
+    assert module.__dict__["health"].tiers[0].hits >= 1

@@ -390,17 +390,11 @@ def test_a_listener_that_is_cut_off_empties_memory(
     assert cache.health().healthy
 
 
-def test_a_listener_that_hears_nothing_any_more_is_cut_off(
-    songs: Songs, db: Database, server: TestServer, song_dsn: str
-) -> None:
+def test_a_listener_that_hears_nothing_any_more_is_cut_off(songs: Songs, db: Database, song_dsn: str) -> None:
     """A network that swallows packets is noticed within ``patience``; then no value from memory is served."""
-    info = psycopg.conninfo.conninfo_to_dict(song_dsn)
-    if str(info.get("host", "")).startswith("/"):
-        with psycopg.connect(song_dsn) as conn:
-            listens = conn.execute("show listen_addresses").fetchone()
-        if listens == ("",):
-            pytest.skip("the server of the tests listens on a socket only, and the proxy speaks TCP")
-    proxy = SlowProxy(int(info.get("port") or 5432))
+    with psycopg.connect(song_dsn) as conn:
+        host, port = conn.info.host, conn.info.port
+    proxy = SlowProxy(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else port)
     dsn = psycopg.conninfo.make_conninfo(song_dsn, host="127.0.0.1", port=proxy.port)
     with Listener(dsn, heartbeat=0.1, patience=0.4) as listener:
         assert listener.hears
