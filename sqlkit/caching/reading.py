@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeAlias
@@ -70,9 +71,8 @@ def seen(source: TagSource, tags: Iterable[str]) -> Steps:
     """Return the versions of tags at this moment; None where they cannot be known."""
     wanted = frozenset(tags)
     versions, generation = source.known(wanted)
-    missing = sorted(wanted - versions.keys())
-    if missing:
-        read = yield partial(source.read, missing)
+    if len(versions) < len(wanted):
+        read = yield partial(source.read, sorted(wanted - versions.keys()))
         if read is None:
             return None
         source.learn(read, generation)
@@ -102,15 +102,14 @@ def find(tiers: Sequence[Any], source: TagSource, keys: Sequence[str], adapter: 
 
 def _valid(source: TagSource, entries: dict[str, Entry]) -> Steps:
     """Return the entries that have not expired and whose tags have the versions of now."""
+    if not entries:
+        return entries
     tags = {tag for entry in entries.values() for tag in entry.versions}
     versions = yield from seen(source, tags)
     if versions is None:
         return {}
-    return {
-        key: entry
-        for key, entry in entries.items()
-        if entry.seconds > 0 and all(versions[tag] == version for tag, version in entry.versions.items())
-    }
+    now, items = time.time(), versions.items()
+    return {key: entry for key, entry in entries.items() if entry.expires > now and entry.versions.items() <= items}
 
 
 def keep(

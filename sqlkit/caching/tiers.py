@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -96,10 +97,11 @@ class MemoryTier:
     def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """Return the entries that are there and have not expired."""
         found: dict[str, Entry] = {}
+        now = time.time()
         with self._lock:
             for key in keys:
                 entry = self._entries.get(key)
-                if entry is not None and entry.seconds > 0:
+                if entry is not None and entry.expires > now:
                     found[key] = entry
                 else:
                     self._entries.pop(key, None)

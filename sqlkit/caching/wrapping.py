@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from copy import deepcopy
 from functools import wraps
+from types import NoneType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from uuid import UUID
 
 import psycopg
 from pydantic import TypeAdapter
@@ -24,6 +26,9 @@ __all__ = ["cached"]
 W = TypeVar("W")
 F = TypeVar("F", bound=Callable[..., Any])
 KEEPS = (Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.ALL)
+CONNECTIONS = (psycopg.Connection, psycopg.AsyncConnection)
+PLAIN = frozenset({int, str, bool, NoneType, UUID})
+MOST = 4096  # calls whose keys are remembered
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -82,6 +87,7 @@ class _Plan:
         self._signature = contract.signature
         self._name: Any = f"{contract.interface.__module__}.{query.__qualname__}" if key is None else key
         self._tags: Any = tags
+        self._remembered: dict[Any, tuple[str, frozenset[str]]] = {}
         row: Any = contract.row.annotation if contract.row is not None else None
         self.kind: Any = list[row] if contract.cardinality is Cardinality.ALL else row
         if contract.cardinality is Cardinality.OPTIONAL:
@@ -90,10 +96,24 @@ class _Plan:
     def database(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         """Return the database of a call; None where it runs on a connection."""
         db = arguments[0] if arguments else keywords.get(self._executor)
-        return None if isinstance(db, psycopg.Connection | psycopg.AsyncConnection) else db
+        return None if isinstance(db, CONNECTIONS) else db
 
     def names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, frozenset[str]]:
-        """Return the key and the tags of a call."""
+        """Return the key and the tags of a call; those of plain arguments are remembered."""
+        values = (*arguments[1:], *keywords.values())
+        kinds = tuple(map(type, values))
+        if callable(self._name) or callable(self._tags) or not PLAIN.issuperset(kinds):
+            return self._names(db, arguments, keywords)
+        call = (getattr(db, "local", None), values, kinds, tuple(keywords))  # 1 and True are equal, their types are not
+        found = self._remembered.get(call)
+        if found is None:
+            found = self._names(db, arguments, keywords)
+            if len(self._remembered) >= MOST:
+                self._remembered.clear()
+            self._remembered[call] = found
+        return found
+
+    def _names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, frozenset[str]]:
         bound = self._signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         given = {name: value for name, value in bound.arguments.items() if name != self._executor}
