@@ -199,8 +199,10 @@ def test_type_checkers_see_the_signature(songs: Songs) -> None:
     assert inspect.signature(query) == inspect.signature(songs.find_song)
 
 
-def test_a_hit_in_memory_costs_a_fifth_of_the_query(songs: Songs, db: Database, listener: Listener) -> None:
-    """With all that a listener and tags ask for, a hit in memory is that much cheaper than the point look-up."""
+def test_a_hit_in_memory_costs_less_than_a_third_of_a_point_lookup(
+    songs: Songs, db: Database, listener: Listener
+) -> None:
+    """With all that a listener and tags ask for, a hit in memory is that much cheaper than the quickest query."""
     query = cached(songs.get_song, Cache(MemoryTier(), tags=DatabaseTags(db, listener)), tags=["song:{song_id}"])
 
     def ratio() -> float:
@@ -211,7 +213,7 @@ def test_a_hit_in_memory_costs_a_fifth_of_the_query(songs: Songs, db: Database, 
         ]
         return min(hit for hit, _ in rounds) / min(miss for _, miss in rounds)
 
-    assert min(ratio() for _ in range(3)) < 0.2
+    assert min(ratio() for _ in range(3)) < 0.33
 
 
 def test_a_row_that_is_not_there_is_remembered(songs: Songs, db: Database) -> None:
