@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.scoreboard import fresh
-from benchmarks.work import Size, Work
+from benchmarks.work import Limit, Size, Work
 from sqlkit.checking.describing import describe
 from sqlkit.checking.description import Described
 from sqlkit.statements import Statement
@@ -34,6 +34,7 @@ def checking(dsn: str, size: Size) -> Iterator[list[Work]]:
                     "the same, unnamed": lambda: parsed(conn, statements),
                     "sqlkit": lambda: described(conn, statements),
                 },
+                (Limit("PREPARE and describe", at_most=4.0),),
             )
         ]
 

@@ -22,6 +22,7 @@ FAMILIES = {
     "import": "starting.imports",
     "load": "starting.loading",
     "threads": "concurrency.concurrency",
+    "cache": "cache.cache",
     "check": "checking.checking",
 }
 
