@@ -16,7 +16,7 @@ from sqlkit.migrate import database_url, migrate
 from tests.nullability.cases import ROOT, create_given, create_schema, given_cases, read_cases
 from tests.nullability.scores import Score, score, soleil_score
 
-#: Of the 41 given columns: wrongly called NOT NULL, exact. As the issue gives them; they are not measured here.
+#: Of the 41 given columns: wrongly called NOT NULL, exact. Figures that we were given; these tools are not run here.
 PEERS = {"sqlc": (7, 30), "SafeQL": (6, 29), "PgTyped": (5, 22), "sqlx": (4, 20)}
 
 #: Needlessly nullable columns in a hundred that never are NULL, at most.
@@ -75,7 +75,7 @@ def table(scores: dict[str, Score]) -> str:
     ]
     for peer, (wrong, exact) in PEERS.items():
         needless = len(given.verdicts) - wrong - exact
-        lines.append(f"  {peer + ' (from the issue)':24}  {wrong:16}  {exact:5}  {needless:19}")
+        lines.append(f"  {peer + ' (not run here)':24}  {wrong:16}  {exact:5}  {needless:19}")
     lines.append("")
     lines.append("sqlkit on our own        columns  wrongly NOT NULL  never NULL  of 100 needlessly nullable  limit")
     for group, limit in LIMITS.items():

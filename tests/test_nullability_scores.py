@@ -59,9 +59,9 @@ def test_few_columns_are_needlessly_nullable(group: str, scores: dict[str, Score
 
 
 def test_the_scoreboard_shows_ours_beside_the_peers(scores: dict[str, Score]) -> None:
-    """The table has a line for each peer, marked as the issue's figures, and one for each of our groups."""
+    """The table has a line for each peer, marked as not run here, and one for each of our groups."""
     printed = table(scores)
-    assert [peer for peer in PEERS if f"  {peer} (from the issue)" in printed] == list(PEERS)
+    assert [peer for peer in PEERS if f"  {peer} (not run here)" in printed] == list(PEERS)
     assert [group for group in LIMITS if f"\n  {group} " in printed] == list(LIMITS)
 
 
