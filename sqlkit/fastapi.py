@@ -214,6 +214,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     errors.NotNullViolation: Answer(422, "a value is missing"),
     errors.NumericValueOutOfRange: Answer(422, "a number is too large"),
     errors.StringDataRightTruncation: Answer(422, "a text is too long"),
+    errors.ProgramLimitExceeded: Answer(422, "a text is too long for its index"),
     errors.DatetimeFieldOverflow: Answer(422, "a time is beyond the calendar"),
     errors.InvalidTimeZoneDisplacementValue: Answer(422, "a time is beyond the calendar"),
     errors.InsufficientPrivilege: Answer(403, "not allowed"),

@@ -151,6 +151,17 @@ def test_search(client: httpx.Client) -> None:
     assert found("_") == ["snake_case"]
 
 
+def test_pages_of_bands(client: httpx.Client) -> None:
+    """Bands come in pages by name, each once."""
+    names = [f"Band {number}" for number in range(5)]
+    for name in reversed(names):
+        created(client, "/bands", {"name": name})
+    first = client.get("/bands", params={"limit": 3}).json()
+    second = client.get("/bands", params={"limit": 3, "after": first["next"]}).json()
+    assert [band["name"] for band in first["items"] + second["items"]] == names
+    assert second["next"] is None
+
+
 def test_a_repertoire_and_its_counts(client: httpx.Client) -> None:
     """A user comes with all songs; keys, rhythms and bands are counted and listed."""
     me = joined(client)
@@ -172,7 +183,7 @@ def test_bands(client: httpx.Client) -> None:
     created(client, member, {})
     whole = soleil.BandWithMembers.model_validate(client.get(band).json())
     assert [(one.user.display_name, one.role.value) for one in whole.members] == [("Zoe", "leader"), ("Abe", "member")]
-    assert client.get("/bands").json() == [client.get(band).json()]
+    assert client.get("/bands").json() == {"items": [client.get(band).json()], "next": None}
     assert [one["name"] for one in client.get(f"{people[1]}/bands").json()] == ["Aces"]
     again = client.post(member, json={})
     assert (again.status_code, again.json()["constraint"]) == (409, "band_members_pkey")
@@ -270,7 +281,7 @@ def test_dependencies_stand_before_every_route(soleil_dsn: str) -> None:
     with served(create_app(settings(soleil_dsn), dependencies=[Depends(known)])) as client:
         assert client.get("/bands").status_code == 401
         assert client.post("/users", json=ELLA).status_code == 401
-        assert client.get("/bands", headers={"key": "open sesame"}).json() == []
+        assert client.get("/bands", headers={"key": "open sesame"}).json()["items"] == []
         assert client.get("/health").json()["healthy"] is True
 
 

@@ -495,6 +495,8 @@ def test_bands(api: Api) -> None:
     assert api.bands.get_band(band_id=first.band_id) == first
     assert api.bands.get_band(band_id=uuid4()) is None
     assert api.bands.list_bands() == [first, second]
+    assert api.bands.list_bands(limit=1) == [first]
+    assert api.bands.list_bands(after=first) == [second]
     renamed = api.bands.update_band(band_id=first.band_id, changes=soleil.BandChanges(name="Zzz"))
     assert renamed == first.model_copy(update={"name": "Zzz"})
     assert api.bands.list_bands() == [second, renamed]
@@ -547,6 +549,8 @@ def test_bands_with_members_with_users(api: Api) -> None:
     assert [(one.name, len(one.members)) for one in found] == [("Aces", 3), ("Nobodies", 0)]
     assert [member.user for member in found[0].members] == users
     assert found[0].members == api.bands.list_members(band_id=band.band_id)
+    assert api.bands.list_bands_with_members(limit=1) == found[:1]
+    assert api.bands.list_bands_with_members(after=found[0]) == found[1:]
     assert api.bands.get_band_with_members(band_id=band.band_id) == found[0]
     assert api.bands.get_band_with_members(band_id=empty.band_id) == found[1]
     assert api.bands.get_band_with_members(band_id=uuid4()) is None

@@ -111,6 +111,7 @@ def test_names_of_constraints_and_indexes(conn: Connection) -> None:
         "songs_title_artist_idx",
         "songs_title_artist_trgm_idx",
         "band_members_user_id_idx",
+        "bands_name_band_id_idx",
     }
 
 
@@ -330,6 +331,10 @@ LOOK_UPS: list[tuple[str, str]] = [
         "@@ plainto_tsquery('simple', 'leaves')",
     ),
     ("songs_title_artist_trgm_idx", "select from songs where title % 'autum leafs' or artist % 'autum leafs'"),
+    (
+        "bands_name_band_id_idx",
+        f"select from bands where (name, band_id) > ('B', '{UUID(int=0)}') order by name, band_id limit 10",
+    ),
     ("band_members_user_id_idx", f"select from band_members where user_id = '{UUID(int=0)}'"),
 ]
 

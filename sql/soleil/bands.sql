@@ -11,10 +11,14 @@ from bands
 where band_id = :band_id;
 
 -- name: list_bands
--- All bands by name, without their members.
+-- A page of the bands by name, without their members.
 select band_id, name, created_at, updated_at
 from bands
-order by name, band_id;
+where
+    true
+    and (name, band_id) > (:after.name, :after.band_id)     --? optional
+order by name, band_id
+limit :limit;
 
 -- name: list_bands_of_user
 -- The bands that a user plays in, by name.
@@ -129,40 +133,46 @@ where bands.band_id = :band_id
 group by bands.band_id;
 
 -- name: list_bands_with_members
--- All bands by name, with their members and each member's user: two levels in one round trip.
+-- A page of the bands by name, with their members and each member's user: two levels in one round trip.
 select
     bands.band_id,
     bands.name,
     bands.created_at,
     bands.updated_at,
     coalesce(
-        jsonb_agg(
-            jsonb_build_object(
-                'band_id', band_members.band_id,
-                'user_id', band_members.user_id,
-                'role', band_members.role,
-                'joined_at', band_members.joined_at,
-                'created_at', band_members.created_at,
-                'updated_at', band_members.updated_at,
-                'user', jsonb_build_object(
-                    'user_id', users.user_id,
-                    'email', users.email,
-                    'google_id', users.google_id,
-                    'display_name', users.display_name,
-                    'profile_data', users.profile_data,
-                    'is_active', users.is_active,
-                    'created_at', users.created_at,
-                    'updated_at', users.updated_at
+        (
+            select
+                jsonb_agg(
+                    jsonb_build_object(
+                        'band_id', band_members.band_id,
+                        'user_id', band_members.user_id,
+                        'role', band_members.role,
+                        'joined_at', band_members.joined_at,
+                        'created_at', band_members.created_at,
+                        'updated_at', band_members.updated_at,
+                        'user', jsonb_build_object(
+                            'user_id', users.user_id,
+                            'email', users.email,
+                            'google_id', users.google_id,
+                            'display_name', users.display_name,
+                            'profile_data', users.profile_data,
+                            'is_active', users.is_active,
+                            'created_at', users.created_at,
+                            'updated_at', users.updated_at
+                        )
+                    )
+                    order by band_members.role <> 'leader', users.display_name, users.user_id
                 )
-            )
-            order by band_members.role <> 'leader', users.display_name, users.user_id
-        ) filter (where users.user_id is not null),
+            from band_members
+            inner join users
+                on band_members.user_id = users.user_id
+            where band_members.band_id = bands.band_id
+        ),
         '[]'
     ) as members
 from bands
-left join band_members
-    on bands.band_id = band_members.band_id
-left join users
-    on band_members.user_id = users.user_id
-group by bands.band_id
-order by bands.name, bands.band_id;
+where
+    true
+    and (bands.name, bands.band_id) > (:after.name, :after.band_id)     --? optional
+order by bands.name, bands.band_id
+limit :limit;

@@ -29,7 +29,7 @@ User, Song, Band, BandMember       User, Song, Band, Member (User.id is user_id,
 (pg_stat_activity)                 active_connections
 alembic upgrade head               sqlkit migrate
 alembic downgrade -1               sqlkit migrate down
-alembic current, alembic history   sqlkit migrate status, sqlkit migrate history
+alembic current, alembic history   sqlkit migrate current, sqlkit migrate history
 alembic revision                   sqlkit migrate new
 ================================== ==================================================================
 """
@@ -39,6 +39,7 @@ from __future__ import annotations
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
+    BandPlace,
     BandRole,
     BandWithMembers,
     Chart,
@@ -79,6 +80,7 @@ from sqlkit.apps.soleil.queries import (
 __all__ = [
     "Band",
     "BandChanges",
+    "BandPlace",
     "BandQueries",
     "BandRole",
     "BandWithMembers",

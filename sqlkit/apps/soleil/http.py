@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
+    BandPlace,
     BandRole,
     BandWithMembers,
     ChartedSong,
@@ -59,6 +60,7 @@ Db = Annotated[AsyncDatabase, database_of()]
 Connection = Annotated[psycopg.AsyncConnection[Any], async_connection_of()]
 
 SONGS = Keyset(SongPlace, title=("title", "song_id"), newest=("created_at", "song_id"))
+BANDS = Keyset(BandPlace)
 
 #: As many songs come in one request.
 BULK = 10_000
@@ -262,9 +264,10 @@ async def create_band(new: NewBand, db: Db) -> Band:
 
 
 @stage.get("")
-async def list_bands(db: Db) -> list[BandWithMembers]:
-    """Return all bands with their members and their users."""
-    return await bands.list_bands_with_members(db)
+async def list_bands(asked: Annotated[AfterLimit, Query()], db: Db) -> Page[BandWithMembers]:
+    """Return a page of the bands by name, with their members and their users."""
+    found = await bands.list_bands_with_members(db, after=BANDS.after(asked.after), limit=asked.limit + 1)
+    return BANDS.page(found, asked.limit)
 
 
 @stage.get("/{band_id}")

@@ -21,6 +21,7 @@ from sqlkit.patches import UNCHANGED, Changes
 __all__ = [
     "Band",
     "BandChanges",
+    "BandPlace",
     "BandRole",
     "BandWithMembers",
     "Chart",
@@ -270,11 +271,16 @@ class RhythmCount(BaseModel):
     fastest: int | None
 
 
-class Band(BaseModel):
-    """A band."""
+class BandPlace(BaseModel):
+    """Where a page of bands ends: any band is one."""
 
     band_id: UUID
     name: str
+
+
+class Band(BandPlace):
+    """A band."""
+
     created_at: datetime
     updated_at: datetime
 

@@ -14,6 +14,7 @@ from sqlkit.apps import SQL
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
+    BandPlace,
     BandWithMembers,
     ChartedSong,
     ChartType,
@@ -190,8 +191,8 @@ class BandQueries(Protocol):
         """Return one band, without its members."""
         ...
 
-    async def list_bands(self, db: AsyncExecutor) -> list[Band]:
-        """Return all bands by name, without their members."""
+    async def list_bands(self, db: AsyncExecutor, *, after: BandPlace | None = None, limit: int = 50) -> list[Band]:
+        """Return a page of the bands by name, without their members."""
         ...
 
     async def list_bands_of_user(self, db: AsyncExecutor, *, user_id: UUID) -> list[Band]:
@@ -232,8 +233,10 @@ class BandQueries(Protocol):
         """Return one band with its members and their users, in one round trip."""
         ...
 
-    async def list_bands_with_members(self, db: AsyncExecutor) -> list[BandWithMembers]:
-        """Return all bands with their members and their users, in one round trip."""
+    async def list_bands_with_members(
+        self, db: AsyncExecutor, *, after: BandPlace | None = None, limit: int = 50
+    ) -> list[BandWithMembers]:
+        """Return a page of the bands by name, with their members and their users, in one round trip."""
         ...
 
 

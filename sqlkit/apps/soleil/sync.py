@@ -14,6 +14,7 @@ from sqlkit.apps import SQL
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
+    BandPlace,
     BandWithMembers,
     ChartedSong,
     ChartType,
@@ -188,8 +189,8 @@ class BandQueries(Protocol):
         """Return one band, without its members."""
         ...
 
-    def list_bands(self, db: Executor) -> list[Band]:
-        """Return all bands by name, without their members."""
+    def list_bands(self, db: Executor, *, after: BandPlace | None = None, limit: int = 50) -> list[Band]:
+        """Return a page of the bands by name, without their members."""
         ...
 
     def list_bands_of_user(self, db: Executor, *, user_id: UUID) -> list[Band]:
@@ -228,8 +229,10 @@ class BandQueries(Protocol):
         """Return one band with its members and their users, in one round trip."""
         ...
 
-    def list_bands_with_members(self, db: Executor) -> list[BandWithMembers]:
-        """Return all bands with their members and their users, in one round trip."""
+    def list_bands_with_members(
+        self, db: Executor, *, after: BandPlace | None = None, limit: int = 50
+    ) -> list[BandWithMembers]:
+        """Return a page of the bands by name, with their members and their users, in one round trip."""
         ...
 
 

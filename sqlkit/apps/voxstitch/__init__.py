@@ -34,7 +34,7 @@ login                              log_in, log_out, who_is
 User, Chat                         User, Chat (User.id is user_id, Chat.id is chat_id)
 alembic upgrade head               sqlkit migrate
 alembic downgrade -1               sqlkit migrate down
-alembic current, alembic history   sqlkit migrate status, sqlkit migrate history
+alembic current, alembic history   sqlkit migrate current, sqlkit migrate history
 alembic revision                   sqlkit migrate new
 ================================== ==================================================================
 """

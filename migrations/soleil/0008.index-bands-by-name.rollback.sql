@@ -1,0 +1,3 @@
+-- transactional: false
+
+drop index concurrently if exists bands_name_band_id_idx;
