@@ -19,7 +19,7 @@ from sqlkit.errors import (
     SqlkitError,
     TooManyRows,
 )
-from sqlkit.execution.calls import AsyncExecutor, AsyncLender, Executor, Lender
+from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender
 from sqlkit.execution.streams import AsyncRows, Rows
 from sqlkit.queries import load
 from sqlkit.statements import Statement, read_statements

@@ -16,7 +16,9 @@ from sqlkit.annotations import Affected
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.contracts.items import read_path
 from sqlkit.errors import ArgumentError
-from sqlkit.execution.calls import AsyncExecutor, Executor, Query, call, call_async
+from sqlkit.execution.calls import call, call_async
+from sqlkit.execution.lending import AsyncExecutor, Executor
+from sqlkit.execution.query import Query
 from sqlkit.execution.streams import AsyncRows, Rows
 from sqlkit.rows.shapes import RowType
 from sqlkit.statements import Statement, Variant, parse_statement

@@ -16,8 +16,8 @@ from sqlkit.contracts.contract import Cardinality, Contract, Parameter
 from sqlkit.contracts.items import access, describe_fields, field_names, is_given, read_path
 from sqlkit.errors import ArgumentError, ContractError
 from sqlkit.execution.bulk import Batch
-from sqlkit.execution.calls import Query
 from sqlkit.execution.copies import CopyIn
+from sqlkit.execution.query import Query
 from sqlkit.rows.shapes import describe_type
 from sqlkit.statements import Reference, Statement, Variant
 

@@ -9,7 +9,8 @@ import pytest
 
 from sqlkit import RowError
 from sqlkit.contracts.contract import Cardinality
-from sqlkit.execution.calls import Query, call
+from sqlkit.execution.calls import call
+from sqlkit.execution.query import Query
 from sqlkit.rows.shapes import RowMaker, RowType
 from sqlkit.statements import parse_statement
 

@@ -37,8 +37,9 @@ from sqlkit.checking.types.paths import annotation_at, members
 from sqlkit.checking.types.sending import send_as_copied, sending
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
-from sqlkit.execution.calls import Query, call
+from sqlkit.execution.calls import call
 from sqlkit.execution.copies import CopyIn, copy_in
+from sqlkit.execution.query import Query
 from sqlkit.rows.maker import row_maker
 from sqlkit.rows.shapes import Column, Mismatch, RowType
 from sqlkit.statements import parse_statement

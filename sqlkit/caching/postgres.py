@@ -12,7 +12,7 @@ from sqlkit.caching.entries import Entry
 from sqlkit.caching.statements import FoundEntry, async_cache, cache
 from sqlkit.caching.tiers import TierHealth
 from sqlkit.errors import SqlkitError
-from sqlkit.execution.calls import AsyncLender, Lender
+from sqlkit.execution.lending import AsyncLender, Lender
 
 __all__ = ["AsyncPostgresTier", "PostgresTier"]
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, overload
 
 import sqlkit
 from sqlkit.caching.entries import LONGEST, checked_tags
-from sqlkit.execution.calls import AsyncExecutor, Executor
+from sqlkit.execution.lending import AsyncExecutor, Executor
 from sqlkit.folders import MIGRATIONS, SQL
 
 __all__ = ["async_cache", "cache", "install", "invalidate", "sweep"]

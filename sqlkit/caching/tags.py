@@ -12,7 +12,7 @@ import psycopg
 from sqlkit.caching.listener import Listener
 from sqlkit.caching.statements import async_cache, cache, invalidate
 from sqlkit.errors import SqlkitError
-from sqlkit.execution.calls import AsyncLender, Lender
+from sqlkit.execution.lending import AsyncLender, Lender
 
 __all__ = ["AsyncDatabaseTags", "DatabaseTags", "LocalTags"]
 

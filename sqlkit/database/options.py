@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from psycopg import IsolationLevel
 
 from sqlkit.errors import ArgumentError
-from sqlkit.execution.calls import Local
+from sqlkit.execution.lending import Local
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings

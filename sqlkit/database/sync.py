@@ -32,7 +32,7 @@ from sqlkit.places import Place, calling_place
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
-    from sqlkit.execution.calls import Local
+    from sqlkit.execution.lending import Local
     from sqlkit.settings import Settings
 
 __all__ = ["Block", "Database", "View"]

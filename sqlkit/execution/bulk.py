@@ -23,22 +23,14 @@ from sqlkit.annotations import Affected
 from sqlkit.connection import memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.errors import ArgumentError, RowError
-from sqlkit.execution.calls import (
-    AsyncExecutor,
-    Executor,
-    Local,
-    Query,
-    begin,
-    borrow,
-    borrow_async,
-    dump,
-    enter,
-    load,
-    make_rows,
-    roll_back,
-)
+from sqlkit.execution.arguments import dump
+from sqlkit.execution.calls import enter
+from sqlkit.execution.collecting import load, make_rows
+from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
+from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import may_be_stale
+from sqlkit.execution.transactions import begin, roll_back
 from sqlkit.statements import Variant
 
 __all__ = ["Batch", "chunks_of", "lacks", "note", "run_batch", "run_batch_async"]

@@ -25,19 +25,10 @@ from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.errors import ArgumentError, ConnectionBusy, ContractError
+from sqlkit.execution.arguments import not_encodable
 from sqlkit.execution.bulk import chunks_of, lacks, note
-from sqlkit.execution.calls import (
-    AsyncExecutor,
-    Executor,
-    Local,
-    Query,
-    begin,
-    borrow,
-    borrow_async,
-    enter,
-    not_encodable,
-    roll_back,
-)
+from sqlkit.execution.calls import enter
+from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import (
     Connection,
     Context,
@@ -50,7 +41,9 @@ from sqlkit.execution.prepared import (
     settle,
     type_of,
 )
+from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import may_be_stale
+from sqlkit.execution.transactions import begin, roll_back
 from sqlkit.values.encoders import CopyFormat
 from sqlkit.values.parameters import Unfit
 

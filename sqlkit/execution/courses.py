@@ -13,17 +13,14 @@ from psycopg.pq.abc import PGresult
 
 from sqlkit.connection import memory_of
 from sqlkit.errors import ArgumentError, ConnectionBusy, RowError
-from sqlkit.execution.calls import (
-    Local,
-    Query,
-    begin,
-    dump,
-    enter,
-    make,
-    roll_back,
-)
+from sqlkit.execution.arguments import dump
+from sqlkit.execution.calls import enter
+from sqlkit.execution.collecting import make
+from sqlkit.execution.lending import Local
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
+from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import STALE_NOTE, may_be_stale
+from sqlkit.execution.transactions import begin, roll_back
 from sqlkit.statements import Variant
 
 __all__ = ["Course"]

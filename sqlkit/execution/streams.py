@@ -20,17 +20,10 @@ import psycopg
 
 from sqlkit.connection import memory_of
 from sqlkit.errors import ConnectionBusy
-from sqlkit.execution.calls import (
-    AsyncExecutor,
-    AsyncLender,
-    Executor,
-    Lender,
-    Query,
-    borrow,
-    borrow_async,
-    recover,
-)
+from sqlkit.execution.calls import recover
 from sqlkit.execution.courses import Course
+from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender, borrow, borrow_async
+from sqlkit.execution.query import Query
 from sqlkit.statements import Variant
 
 __all__ = ["AsyncRows", "Rows"]

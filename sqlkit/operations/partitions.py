@@ -16,7 +16,7 @@ import psycopg
 from psycopg import errors
 
 from sqlkit.errors import ArgumentError, ConfigurationError
-from sqlkit.execution.calls import AsyncExecutor, Executor
+from sqlkit.execution.lending import AsyncExecutor, Executor
 from sqlkit.operations.intervals import Partition, interval_ahead, interval_of
 from sqlkit.operations.making import clocks, dropped, made, standing
 from sqlkit.operations.reports import Partitioned, PartitionReport

@@ -18,7 +18,7 @@ from psycopg import errors, sql
 from psycopg.pq import TransactionStatus
 
 from sqlkit.errors import ArgumentError
-from sqlkit.execution.calls import Local
+from sqlkit.execution.lending import Local
 from sqlkit.operations.steps import Run, Sleep, Steps
 
 __all__ = ["PLAIN", "WAITING", "Pace", "Scene", "async_savepoint", "framed", "savepoint", "set_for_session"]

@@ -18,7 +18,7 @@ from sqlkit.apps.analysis.models import DatabaseStats
 from sqlkit.apps.analysis.settings import AnalysisSettings
 from sqlkit.database import Database, View
 from sqlkit.errors import ArgumentError, PoolExhausted
-from sqlkit.execution.calls import Executor
+from sqlkit.execution.lending import Executor
 from sqlkit.operations.partitions import drop_partitions, list_partitions
 from sqlkit.settings import Settings
 
