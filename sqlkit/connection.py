@@ -57,6 +57,7 @@ class Memory:
     search path where the server does not report it, ``adapters`` psycopg's adapters with the types of this
     database.
 
+    ``logs`` says that each statement is logged by its name, ``names`` that the server is told it in a comment.
     ``home`` is the path that the connection came with, once asked for. ``moves`` is the number of the last raw SQL
     that may have changed the search path, 0 for none. The pool's own: ``begins`` is SQL that rides along with each
     BEGIN (what a bound view sets), ``commits`` and ``committed`` count the COMMITs that psycopg sent and that
@@ -75,6 +76,7 @@ class Memory:
         "home",
         "logs",
         "moves",
+        "names",
         "path",
         "prepared",
         "readable",
@@ -92,6 +94,7 @@ class Memory:
         self.batches: dict[object, Any] = {}
         self.home: bytes | None = None
         self.logs = False
+        self.names = True
         self.serial = 0
         self.touched = False
         self._stream: Any = None

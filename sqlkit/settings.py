@@ -93,6 +93,7 @@ class Settings(BaseSettings, metaclass=_Quiet):
     pool_ask_after: Seconds = Field(30.0, description="idle time after which a connection is asked if it lives")
     pooler: Literal["none", "transaction"] = Field("none", description="transaction: behind PgBouncer in that mode")
     debug: bool = Field(False, description="log every statement by its name")
+    name_statements: bool = Field(True, description="tell the server each statement's name, in a comment")
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
 

@@ -19,6 +19,7 @@ from sqlkit.sqlfile.clauses import writes
 from sqlkit.sqlfile.copying import CopyTarget, copy_target
 from sqlkit.sqlfile.guards import check_guards
 from sqlkit.sqlfile.markers import read_markers
+from sqlkit.sqlfile.naming import full_name
 from sqlkit.sqlfile.references import Reference
 from sqlkit.sqlfile.regions import Region, read_uses
 from sqlkit.sqlfile.sections import Section, cut, whole
@@ -85,6 +86,11 @@ class Statement:
     def label(self) -> str:
         """What each error about the statement begins with: ``sql/songs.sql:14: get_song``."""
         return f"{self.path}:{self.line}: {self.name}"
+
+    @property
+    def full_name(self) -> str:
+        """The name by which the server and the statistics know it: ``soleil.songs.get_song``; empty for ad hoc SQL."""
+        return full_name(self.path, self.name)
 
     def variant(self, given: int = 0, chosen: tuple[str, ...] = ()) -> Variant:
         """Return the text in which a set of optional regions and a set of labels stand.

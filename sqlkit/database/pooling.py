@@ -62,6 +62,7 @@ class PoolCore(BasePool):
         """Take over what psycopg's constructor does not know."""
         self.where = settings.safe_dsn
         self.logs = settings.debug
+        self.names = settings.name_statements
         self.ask_after = settings.pool_ask_after
         self.resets = settings.pooler == "none"
         self.trouble: Exception | None = None
@@ -87,6 +88,7 @@ class PoolCore(BasePool):
         """Begin to remember a new connection."""
         memory = memory_of(conn)
         memory.logs = self.logs
+        memory.names = self.names
         memory.readable = _readable(conn.pgconn.socket)
         memory.returned = monotonic()
         self.trouble = None

@@ -88,7 +88,7 @@ class Progress:
         self.key = key = path, self.batch.variant.text
         known: Prepared | None = memory.prepared.get(key)
         self.fresh = known is None
-        self.prepared = known or (yield from prepare(conn, memory, *key))
+        self.prepared = known or (yield from prepare(conn, memory, *key, self.batch.query.name))
         memory.touched = memory.touched or self.prepared.touches
 
     def send(self, conn: Connection, items: list[Any]) -> PQGen[None]:

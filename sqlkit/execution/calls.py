@@ -114,7 +114,7 @@ def _plain(
     prepared = memory.prepared.get(key)
     fresh = prepared is None
     if prepared is None:
-        prepared = yield from prepare(conn, memory, path, variant.text)
+        prepared = yield from prepare(conn, memory, path, variant.text, query.name)
     memory.touched = memory.touched or prepared.touches
     try:
         result = yield from _execute(conn.pgconn, query, variant, prepared, values)
@@ -128,7 +128,7 @@ def _plain(
                 raise
             yield from conn._rollback_gen()
             yield from conn._start_query()
-        former, prepared = prepared, (yield from prepare(conn, memory, path, variant.text))
+        former, prepared = prepared, (yield from prepare(conn, memory, path, variant.text, query.name))
         if not is_stale(error) and prepared.takes == former.takes:
             raise
         result = yield from _execute(conn.pgconn, query, variant, prepared, values)
@@ -145,7 +145,7 @@ def _answer(
         if not prepared.composite:
             raise
         yield from forget(conn, memory, key)
-        renewed = yield from prepare(conn, memory, *key)
+        renewed = yield from prepare(conn, memory, *key, query.name)
         if renewed.columns == prepared.columns:
             raise
         return collect(query, renewed, result)
@@ -197,7 +197,7 @@ def _step_by_step(
     yield from begin(pgconn, local)
     prepared = memory.prepared.get((path, variant.text))
     if prepared is None:
-        prepared = yield from prepare(conn, memory, path, variant.text)
+        prepared = yield from prepare(conn, memory, path, variant.text, query.name)
     memory.touched = memory.touched or prepared.touches
     result = yield from _execute(pgconn, query, variant, prepared, values)
     made = yield from _answer(conn, memory, query, prepared, result, (path, variant.text))

@@ -36,6 +36,7 @@ from sqlkit.execution.prepared import (
     command,
     execute,
     learn_types,
+    named,
     prepare,
     search_path,
     settle,
@@ -117,9 +118,9 @@ def transformer_of(conn: Connection, memory: Memory) -> abc.Transformer:
     return Transformer(Context(memory.adapters, conn))
 
 
-def copy_text(copy: CopyIn, form: CopyFormat) -> str:
-    """Return the statement with the format that the types allow."""
-    text = copy.text.rstrip().removesuffix(";")
+def copy_text(conn: Connection, copy: CopyIn, form: CopyFormat) -> str:
+    """Return the statement with its name and the format that the types allow."""
+    text = named(conn, memory_of(conn), copy.text.rstrip().removesuffix(";"), copy.query.name)
     return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
 
 
@@ -267,7 +268,7 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
         with conn.lock:
             form = conn.wait(frame.start(conn))
         cursor = psycopg.Cursor(conn)
-        text = copy_text(copy, form).encode(conn.info.encoding)
+        text = copy_text(conn, copy, form).encode(conn.info.encoding)
         with cursor.copy(text) as target, held(conn, copy.query, get_ident()):
             if form.types is not None:
                 target.set_types(form.types)
@@ -301,7 +302,7 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
             form = await conn.wait(frame.start(conn))
         cursor = psycopg.AsyncCursor(conn)
         number = 0
-        text = copy_text(copy, form).encode(conn.info.encoding)
+        text = copy_text(conn, copy, form).encode(conn.info.encoding)
         async with cursor.copy(text) as target:
             with held(conn, copy.query, asyncio.current_task()):
                 if form.types is not None:

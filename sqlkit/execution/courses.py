@@ -82,7 +82,7 @@ class Course:
         prepared: Prepared | None = memory.prepared.get(self.key)
         if prepared is None:
             self.fresh = True
-            prepared = yield from prepare(conn, memory, *self.key)
+            prepared = yield from prepare(conn, memory, *self.key, self.query.name)
         self.prepared = prepared
         memory.touched = memory.touched or prepared.touches
         dumped = dump(self.query.label, self.variant.references, prepared.tables, self.values)

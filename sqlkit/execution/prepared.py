@@ -22,6 +22,7 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from sqlkit.connection import Memory
 from sqlkit.rows.shapes import Column, RowMaker, RowType
+from sqlkit.sqlfile.naming import with_name
 from sqlkit.values.catalog import CATALOG_QUERY, CatalogRow, PgType, base_adapters, builtin_types, learn, unknown
 from sqlkit.values.parameters import DumpTable
 
@@ -31,6 +32,7 @@ __all__ = [
     "command",
     "execute",
     "forget",
+    "named",
     "prepare",
     "round_trip",
     "search_path",
@@ -162,19 +164,29 @@ def _ask_path(conn: Connection) -> PQGen[bytes]:
     return result.get_value(0, 0) or b""
 
 
-def prepare(conn: Connection, memory: Memory, path: object, text: str) -> PQGen[Prepared]:
+def named(conn: Connection, memory: Memory, text: str, called: str) -> str:
+    """Return a statement with the name that the server is to know it by, unless the connection sends none."""
+    if not memory.names:
+        return text
+    encoding = conn.pgconn._encoding
+    return with_name(text, called.encode(encoding, "replace").decode(encoding))
+
+
+def prepare(conn: Connection, memory: Memory, path: object, text: str, called: str = "") -> PQGen[Prepared]:
     """Prepare a statement under a name of its own, describe it, and learn the types that it uses.
 
-    Where psycopg may prepare nothing (``prepare_threshold`` is None), neither do we: it gets no name.
+    Where psycopg may prepare nothing (``prepare_threshold`` is None), neither do we: it gets no name. ``called`` is
+    what the server is told in a comment: no part of the key, so that equal texts stay one statement.
     """
     memory.serial += 1
     name = b"" if conn.prepare_threshold is None else b"sqlkit_%d" % memory.serial
-    encoded = text.encode(conn.pgconn._encoding)
+    encoded = named(conn, memory, text, called).encode(conn.pgconn._encoding)
     described = yield from _prepare_and_describe(conn, name, encoded)
     parameters = [described.param_type(index) for index in range(described.nparams)]
     columns = [described.ftype(index) for index in range(described.nfields)]
     yield from learn_types(conn, memory, parameters + columns)
-    prepared = _describe(conn, memory, name, encoded, described, parameters, columns)
+    touches = TOUCHES(text) is not None
+    prepared = _describe(conn, memory, name, encoded, touches, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
         yield from take_off(conn, memory.prepared.pop(next(iter(memory.prepared))))
     memory.prepared[path, text] = prepared
@@ -293,6 +305,7 @@ def _describe(
     memory: Memory,
     name: bytes,
     text: bytes,
+    touches: bool,
     described: PGresult,
     parameters: list[int],
     columns: list[int],
@@ -309,7 +322,7 @@ def _describe(
         text,
         tuple(parameters),
         tuple(columns),
-        TOUCHES(text.decode(encoding)) is not None,
+        touches,
         any(type_of(memory, oid).has_composite() for oid in columns),
         tables,
         formats if Format.BINARY in formats else None,

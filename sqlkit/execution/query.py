@@ -25,6 +25,11 @@ class Query:
         return self.statement.label
 
     @property
+    def name(self) -> str:
+        """Return the name by which the server and the statistics know it; empty for ad hoc SQL."""
+        return self.statement.full_name
+
+    @property
     def promises(self) -> bool:
         """Tell whether rows must be counted and made before a COMMIT: a writing statement that returns them."""
         return self.statement.writes and self.row is not None
