@@ -11,8 +11,8 @@ import psycopg
 
 from benchmarks.scoreboard import fresh
 from benchmarks.work import Limit, Size, Work
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.statements import Statement
 from tests.nullability.cases import create_schema, read_cases
 

@@ -10,11 +10,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.cardinality import always, single
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node, parse_tree, walk
+from sqlkit.describing.cardinality import always, single
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node, parse_tree, walk
 from sqlkit.statements import parse_statement
 from sqlkit.testing import TestServer, dropped_afterwards
 

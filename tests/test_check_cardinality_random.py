@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.statements import Statement, parse_statement
 from sqlkit.testing import TestServer, dropped_afterwards
 

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described, DescribedColumn, Description, Refused
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described, DescribedColumn, Description, Refused
 from sqlkit.statements import parse_statements
 from sqlkit.testing import TestServer, dropped_afterwards
 

@@ -10,12 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
 from sqlkit.checking.findings import Finding
 from sqlkit.checking.plans import Plan, check_plans, explain, update_plans
 from sqlkit.checking.plans.explaining import can_explain
 from sqlkit.checking.sources import ProjectFacts
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.statements import parse_statement, read_statements
 from sqlkit.testing import TestServer, dropped_afterwards
 
@@ -128,7 +128,7 @@ def test_a_bitmap_is_of_the_table_above_it(conn: psycopg.Connection[Any]) -> Non
 
 def described_before(conn: psycopg.Connection[Any], sql: str) -> Any:
     """Return a description made by hand: to describe takes a connection of its own."""
-    from sqlkit.checking.description import Description
+    from sqlkit.describing.description import Description
 
     return Description(parse_statement(sql), 0, (), Described((), ()))
 
@@ -267,7 +267,7 @@ def by_hand(
     path: Path, text: str = "-- name: of_user\nselect title from songs where user_id = :user_id\n"
 ) -> ProjectFacts:
     """Return the facts of a project of one file that PostgreSQL was not asked about."""
-    from sqlkit.checking.description import Description
+    from sqlkit.describing.description import Description
 
     path.write_text(text)
     statements = read_statements(path)

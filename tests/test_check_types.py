@@ -30,13 +30,13 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from sqlkit import ArgumentError, PgMultirange, PgRange
-from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.expected import Expected
 from sqlkit.checking.types.loading import Share, share_of
 from sqlkit.checking.types.paths import annotation_at, members
 from sqlkit.checking.types.sending import send_as_copied, sending
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
+from sqlkit.describing.description import ServerType
 from sqlkit.execution.calls import call
 from sqlkit.execution.copies import CopyIn, copy_in
 from sqlkit.execution.query import Query

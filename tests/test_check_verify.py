@@ -34,12 +34,12 @@ from typing_extensions import TypedDict
 from sqlkit import UNSET, Affected, Executor, One, RowError, Rows
 from sqlkit.annotations import Unset
 from sqlkit.bindings import bind
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
 from sqlkit.checking.matching import match_columns
 from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.verify import verify
 from sqlkit.contracts.contract import read_contracts
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.rows.groups import group_columns
 from sqlkit.rows.shapes import Column, Mismatch, RowType
 from sqlkit.statements import parse_statements

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.nullability.total import NEVER_NULL, TOTAL
+from sqlkit.describing.nullability.total import NEVER_NULL, TOTAL
 from sqlkit.testing import TestServer, dropped_afterwards
 
 #: What a value of a type may be: empty, extreme, infinite, of another shape.

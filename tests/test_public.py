@@ -27,6 +27,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.apps"],
     ["sqlkit.generating"],
     ["sqlkit.checking"],
+    ["sqlkit.describing"],
     ["sqlkit.caching", "sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
     ["sqlkit.testing"],
     ["sqlkit"],

@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from sqlkit.checking.nullability.prover import Prover
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node, TreeError, parse_tree, walk
+from sqlkit.describing.nullability.prover import Prover
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node, TreeError, parse_tree, walk
 from sqlkit.testing import TestServer, dropped_afterwards, test_server
 from tests.nullability.cases import Case, create_schema, read_cases
 

@@ -10,7 +10,6 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from sqlkit.annotations import UNSET
-from sqlkit.checking.description import Described, DescribedParameter, ServerType
 from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.positions import SqlPlaces
 from sqlkit.checking.python_places import PythonPlaces
@@ -22,6 +21,7 @@ from sqlkit.checking.types.sending import Send, send_as_copied, send_as_text, se
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Parameter
 from sqlkit.contracts.items import is_mapping
+from sqlkit.describing.description import Described, DescribedParameter, ServerType
 from sqlkit.statements import Reference
 
 __all__ = ["Arguments"]

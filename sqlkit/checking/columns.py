@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, get_origin
 
 from sqlkit.checking.arguments import Arguments
-from sqlkit.checking.description import Described, DescribedColumn, Description
 from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.matching import Filled, Match, NestedGroup, match_columns
 from sqlkit.checking.positions import SqlPlaces
@@ -17,6 +16,7 @@ from sqlkit.checking.types.documents import document_misfits
 from sqlkit.checking.types.loading import loading
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
+from sqlkit.describing.description import Described, DescribedColumn, Description
 from sqlkit.rows.shapes import RowType
 
 __all__ = ["Columns"]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from sqlkit.checking.description import Description, Refused
 from sqlkit.checking.findings import Place
 from sqlkit.checking.outputs import Item, output_items
+from sqlkit.describing.description import Description, Refused
 from sqlkit.errors import SqlFileError
 from sqlkit.lexer import BLANK, Kind, Token, tokenize
 from sqlkit.sqlfile.sqltext import LINE_END, SqlText, python_name, read_text

@@ -10,8 +10,6 @@ from pathlib import Path
 import psycopg
 
 from sqlkit.checking.calls import called_names
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described, Description, Refused, Undescribed
 from sqlkit.checking.directives import check_directives, without_allowed
 from sqlkit.checking.findings import Finding, Place, Severity, Trouble
 from sqlkit.checking.lints import lint
@@ -22,6 +20,8 @@ from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import ProjectFacts, read_sources
 from sqlkit.checking.verify import verify
 from sqlkit.checking.workbench import Bench, CannotCheck, Workbench, said_by
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described, Description, Refused, Undescribed
 from sqlkit.statements import Statement
 
 __all__ = ["Counts", "Report", "check"]

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import FrameType, ModuleType, SimpleNamespace
 from typing import Any
 
-from sqlkit.checking.description import Description
 from sqlkit.checking.findings import Finding, Place
 from sqlkit.checking.refusals import contract_finding, file_finding
 from sqlkit.contracts.contract import Contract
+from sqlkit.describing.description import Description
 from sqlkit.errors import ContractError, SqlFileError, SqlkitError
 from sqlkit.queries import refusals_to
 from sqlkit.statements import Statement, read_statements

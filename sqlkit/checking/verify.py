@@ -8,13 +8,13 @@ from typing import TypeAlias
 
 from sqlkit.checking.arguments import Arguments
 from sqlkit.checking.columns import Columns
-from sqlkit.checking.description import Described, Description
 from sqlkit.checking.findings import Finding, Severity
 from sqlkit.checking.positions import SqlPlaces, variant_words
 from sqlkit.checking.python_places import PythonPlaces
 from sqlkit.checking.sources import LoadedQuery
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.contract import Cardinality
+from sqlkit.describing.description import Described, Description
 from sqlkit.statements import Statement
 
 __all__ = ["verify"]

@@ -86,9 +86,9 @@ def project_of(file: Path, config: Path | None, name: str | None, *, alone: bool
 def _describe(
     statements: Sequence[Statement], project: Project, dsn: str | None, *, people: bool
 ) -> tuple[list[StatementSummary], tuple[str, ...]]:
-    from sqlkit.checking.describing import describe
     from sqlkit.checking.report.descriptions import summarise
     from sqlkit.checking.workbench import CannotCheck, Workbench
+    from sqlkit.describing.describe import describe
 
     with told(people) as progress, Workbench(dsn, progress=progress) as workbench:
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sqlkit.checking.description import ServerType
-from sqlkit.checking.servertypes import ServerTypes
+from sqlkit.describing.description import ServerType
+from sqlkit.describing.servertypes import ServerTypes
 from sqlkit.generating.catalogue import Catalogue
 from sqlkit.generating.naming import Names, camel, identifier, member_name, singular
 from sqlkit.generating.plan import Alias, ClassPlan, EnumPlan, FieldPlan, ModulePlan, named, quoted

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.describing import describe
+from sqlkit.describing.describe import describe
 from sqlkit.errors import ConfigurationError
 from sqlkit.generating.annotating import Annotator
 from sqlkit.generating.catalogue import Catalogue

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
-from sqlkit.checking.description import ServerType
+from sqlkit.describing.description import ServerType
 from sqlkit.generating.annotating import ANY, Annotator, hides_attribute, nullable
 from sqlkit.generating.catalogue import Table, TableColumn
 from sqlkit.generating.conditions import Items, Literal, parse_condition

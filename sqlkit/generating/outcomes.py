@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlkit.checking.description import (
+from sqlkit.checking.positions import SqlPlaces
+from sqlkit.describing.description import (
     Described,
     DescribedColumn,
     DescribedParameter,
@@ -14,7 +15,6 @@ from sqlkit.checking.description import (
     ServerType,
     Undescribed,
 )
-from sqlkit.checking.positions import SqlPlaces
 from sqlkit.errors import SqlFileError
 from sqlkit.generating.targets import Target, targets_of
 from sqlkit.statements import Reference, Statement

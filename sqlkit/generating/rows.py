@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from sqlkit.checking.description import JsonShape
+from sqlkit.describing.description import JsonShape
 from sqlkit.generating.annotating import ANY, Annotator, field_for, nullable, told_apart
 from sqlkit.generating.catalogue import Table
 from sqlkit.generating.constraints import demands_of

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.statements import Statement
 from tests.nullability.cases import Parameters, nulls, run
 from tests.nullability.rows import fill, parameter

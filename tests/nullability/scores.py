@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.describing import describe
-from sqlkit.checking.description import Described
+from sqlkit.describing.describe import describe
+from sqlkit.describing.description import Described
 from sqlkit.statements import Statement, read_statements
 from tests.nullability.cases import ROOT, Case
 

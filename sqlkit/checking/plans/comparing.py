@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.description import Description
 from sqlkit.checking.findings import Finding
 from sqlkit.checking.plans.explaining import Plan, Relations, can_explain, explain
 from sqlkit.checking.plans.snapshot import Snapshot, read_snapshot, statement_key, write_snapshot
 from sqlkit.checking.positions import SqlPlaces, common_words, variant_words
 from sqlkit.checking.sources import ProjectFacts
+from sqlkit.describing.description import Description
 from sqlkit.errors import ConfigurationError
 from sqlkit.statements import Statement
 

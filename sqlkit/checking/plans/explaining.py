@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from sqlkit.checking.description import Described, Description
+from sqlkit.describing.description import Described, Description
 from sqlkit.lexer import BLANK, Kind, tokenize
 
 __all__ = ["Plan", "Relations", "Scan", "can_explain", "explain"]

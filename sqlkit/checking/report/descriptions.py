@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlkit.checking.description import Described, DescribedColumn, Description, Refused, Undescribed
 from sqlkit.checking.positions import SqlPlaces, variant_words
 from sqlkit.checking.report.lines import shown_path, spell_place
 from sqlkit.checking.report.people import Line, Span
+from sqlkit.describing.description import Described, DescribedColumn, Description, Refused, Undescribed
 from sqlkit.statements import Statement
 
 __all__ = ["StatementSummary", "summarise"]

@@ -14,11 +14,11 @@ from uuid import UUID
 import pydantic_core
 from pydantic import RootModel
 
-from sqlkit.checking.description import JsonShape
 from sqlkit.checking.types.expected import Expected, Misfit, class_without_validators
 from sqlkit.checking.types.loading import natural
 from sqlkit.checking.types.samples import samples_of
 from sqlkit.checking.types.spelling import spelled
+from sqlkit.describing.description import JsonShape
 from sqlkit.rows.shapes import RowField, classify, without_none
 from sqlkit.values.catalog import builtin_types
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from enum import Enum
 from typing import Any, get_args, get_origin
 
-from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.paths import members
 from sqlkit.checking.types.spelling import spelled
+from sqlkit.describing.description import ServerType
 from sqlkit.values.catalog import PgType
 
 __all__ = ["doubts"]

@@ -10,10 +10,10 @@ from types import NoneType
 from typing import Any, get_args, get_origin
 from uuid import UUID
 
-from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.expected import Expected, Misfit, bare
 from sqlkit.checking.types.samples import is_text, samples_of
 from sqlkit.checking.types.spelling import spelled
+from sqlkit.describing.description import ServerType
 from sqlkit.rows.shapes import RowField, classify
 from sqlkit.values.catalog import JSONS, PgType
 

@@ -34,11 +34,11 @@ from psycopg.types.json import Json, Jsonb
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
 
-from sqlkit.checking.description import ServerType
 from sqlkit.checking.types.paths import annotation_at, members, without_unset
 from sqlkit.checking.types.samples import TEXTS
 from sqlkit.checking.types.spelling import spelled
 from sqlkit.contracts.items import field_names
+from sqlkit.describing.description import ServerType
 from sqlkit.rows.shapes import adapter_of
 from sqlkit.values.catalog import JSONS, PgType, base_adapters
 from sqlkit.values.encoders import CopyFormat

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sqlkit.checking.nullability.conditions import NONE, Conditions, Key, Keys
-from sqlkit.checking.schema import ForeignKey, Relation, Schema
-from sqlkit.checking.trees import Node
+from sqlkit.describing.nullability.conditions import NONE, Conditions, Key, Keys
+from sqlkit.describing.schema import ForeignKey, Relation, Schema
+from sqlkit.describing.trees import Node
 
 __all__ = ["Scope", "answers_always", "at_least_one", "members", "plain_equality", "read_from", "references"]
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from sqlkit.checking.nullability.aggregates import aggregate, window
-from sqlkit.checking.nullability.conditions import NONE, Keys, called, key_of
-from sqlkit.checking.nullability.judging import Place, Queries
-from sqlkit.checking.nullability.scopes import Scope
-from sqlkit.checking.nullability.total import NEVER_NULL, NULL_BY_FIRST, PARTIAL, PARTS, TOTAL
-from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
-from sqlkit.checking.trees import Node
+from sqlkit.describing.nullability.aggregates import aggregate, window
+from sqlkit.describing.nullability.conditions import NONE, Keys, called, key_of
+from sqlkit.describing.nullability.judging import Place, Queries
+from sqlkit.describing.nullability.scopes import Scope
+from sqlkit.describing.nullability.total import NEVER_NULL, NULL_BY_FIRST, PARTIAL, PARTS, TOTAL
+from sqlkit.describing.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.describing.trees import Node
 
 __all__ = ["FULL_SETS", "Expressions"]
 

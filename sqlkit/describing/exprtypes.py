@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.trees import Node
+from sqlkit.describing.trees import Node
 
 __all__ = ["expression_type"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from sqlkit.checking.nullability.conditions import NONE, Keys
-from sqlkit.checking.nullability.scopes import Scope
-from sqlkit.checking.nullability.verdicts import Verdict
-from sqlkit.checking.trees import Node
+from sqlkit.describing.nullability.conditions import NONE, Keys
+from sqlkit.describing.nullability.scopes import Scope
+from sqlkit.describing.nullability.verdicts import Verdict
+from sqlkit.describing.trees import Node
 
 __all__ = ["Judge", "Place", "Queries"]
 

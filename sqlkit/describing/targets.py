@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from sqlkit.checking.nullability.conditions import Conditions
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.nullability.conditions import Conditions
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["targets"]
 

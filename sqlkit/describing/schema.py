@@ -14,8 +14,8 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.catalogue import ATTRIBUTES, CONSTRAINTS, DOMAINS, FUNCTIONS, KEYS, RELATIONS
-from sqlkit.checking.trees import Node, TreeError, parse_tree, walk
+from sqlkit.describing.catalogue import ATTRIBUTES, CONSTRAINTS, DOMAINS, FUNCTIONS, KEYS, RELATIONS
+from sqlkit.describing.trees import Node, TreeError, parse_tree, walk
 
 __all__ = [
     "ON_DELETE",

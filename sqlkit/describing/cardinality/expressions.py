@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["Column", "Level", "conjuncts", "is_known", "is_number", "references", "same"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.nullability.conditions import NONE
-from sqlkit.checking.nullability.expressions import Expressions
-from sqlkit.checking.nullability.judging import Place
-from sqlkit.checking.nullability.scopes import Scope
-from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
-from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Attribute, Relation
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.nullability.conditions import NONE
+from sqlkit.describing.nullability.expressions import Expressions
+from sqlkit.describing.nullability.judging import Place
+from sqlkit.describing.nullability.scopes import Scope
+from sqlkit.describing.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.describing.schema import ON_INSERT, ON_UPDATE, Attribute, Relation
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["Written"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from sqlkit.checking.schema import Relation, Schema
-from sqlkit.checking.trees import Node
+from sqlkit.describing.schema import Relation, Schema
+from sqlkit.describing.trees import Node
 
 __all__ = ["checked_values"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.description import JsonShape
-from sqlkit.checking.exprtypes import expression_type
-from sqlkit.checking.nullability.conditions import NONE, Keys
-from sqlkit.checking.nullability.prover import Prover
-from sqlkit.checking.nullability.scopes import RELATION, SUBQUERY, Scope
-from sqlkit.checking.nullability.tables import UNREADABLE
-from sqlkit.checking.trees import Node
+from sqlkit.describing.description import JsonShape
+from sqlkit.describing.exprtypes import expression_type
+from sqlkit.describing.nullability.conditions import NONE, Keys
+from sqlkit.describing.nullability.prover import Prover
+from sqlkit.describing.nullability.scopes import RELATION, SUBQUERY, Scope
+from sqlkit.describing.nullability.tables import UNREADABLE
+from sqlkit.describing.trees import Node
 
 __all__ = ["json_shape"]
 

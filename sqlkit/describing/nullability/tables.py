@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 
-from sqlkit.checking.nullability.conditions import NONE, Conditions
-from sqlkit.checking.nullability.verdicts import Verdict, nullable, proved
-from sqlkit.checking.schema import Relation, Schema
+from sqlkit.describing.nullability.conditions import NONE, Conditions
+from sqlkit.describing.nullability.verdicts import Verdict, nullable, proved
+from sqlkit.describing.schema import Relation, Schema
 
 __all__ = ["UNREADABLE", "stored"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sqlkit.checking.nullability.conditions import NONE, Conditions, Keys
-from sqlkit.checking.nullability.expressions import FULL_SETS, Expressions
-from sqlkit.checking.nullability.grouping import (
+from sqlkit.describing.nullability.conditions import NONE, Conditions, Keys
+from sqlkit.describing.nullability.expressions import FULL_SETS, Expressions
+from sqlkit.describing.nullability.grouping import (
     has_empty_set,
     in_all_sets,
     live,
@@ -15,8 +15,8 @@ from sqlkit.checking.nullability.grouping import (
     returns_set,
     set_count,
 )
-from sqlkit.checking.nullability.judging import Place
-from sqlkit.checking.nullability.scopes import (
+from sqlkit.describing.nullability.judging import Place
+from sqlkit.describing.nullability.scopes import (
     CTE,
     FUNCTION,
     GROUP,
@@ -30,11 +30,11 @@ from sqlkit.checking.nullability.scopes import (
     read_from,
     references,
 )
-from sqlkit.checking.nullability.tables import UNREADABLE, stored
-from sqlkit.checking.nullability.verdicts import Verdict, both, nullable, proved
-from sqlkit.checking.nullability.written import Written
-from sqlkit.checking.schema import ON_INSERT, ON_UPDATE, Relation, Schema
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.nullability.tables import UNREADABLE, stored
+from sqlkit.describing.nullability.verdicts import Verdict, both, nullable, proved
+from sqlkit.describing.nullability.written import Written
+from sqlkit.describing.schema import ON_INSERT, ON_UPDATE, Relation, Schema
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["Prover"]
 

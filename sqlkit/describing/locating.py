@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sqlkit.checking.trees import Node
+from sqlkit.describing.trees import Node
 from sqlkit.lexer import Kind, tokenize
 
 __all__ = ["JoinLines", "joins_in_order"]

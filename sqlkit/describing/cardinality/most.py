@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlkit.checking.cardinality.expressions import Level, is_known, is_number, references
-from sqlkit.checking.cardinality.joins import Bound, Bounds, World, leaves
-from sqlkit.checking.cardinality.keys import KeyFacts, facts_of
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node
+from sqlkit.describing.cardinality.expressions import Level, is_known, is_number, references
+from sqlkit.describing.cardinality.joins import Bound, Bounds, World, leaves
+from sqlkit.describing.cardinality.keys import KeyFacts, facts_of
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node
 
 __all__ = ["UNREADABLE", "common_table", "has_rules", "single"]
 

@@ -21,10 +21,10 @@ from psycopg.abc import PQGen
 from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from sqlkit.checking.description import Description, Refused, Undescribed
-from sqlkit.checking.reading import Reader, Shape
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.servertypes import ServerTypes
+from sqlkit.describing.description import Description, Refused, Undescribed
+from sqlkit.describing.reading import Reader, Shape
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.servertypes import ServerTypes
 from sqlkit.rows.collector import paused_collector
 from sqlkit.statements import Reference, Statement
 

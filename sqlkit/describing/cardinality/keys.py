@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from sqlkit.checking.cardinality.expressions import conjuncts
-from sqlkit.checking.schema import Relation, Schema
-from sqlkit.checking.trees import Node, TreeError, parse_tree
+from sqlkit.describing.cardinality.expressions import conjuncts
+from sqlkit.describing.schema import Relation, Schema
+from sqlkit.describing.trees import Node, TreeError, parse_tree
 
 __all__ = ["Key", "KeyFacts", "KeyPart", "facts_of"]
 

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.nullability.judging import Judge, Place
-from sqlkit.checking.nullability.scopes import Scope
-from sqlkit.checking.nullability.verdicts import Verdict, nullable, proved
-from sqlkit.checking.trees import Node
+from sqlkit.describing.nullability.judging import Judge, Place
+from sqlkit.describing.nullability.scopes import Scope
+from sqlkit.describing.nullability.verdicts import Verdict, nullable, proved
+from sqlkit.describing.trees import Node
 
 __all__ = ["aggregate", "window"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.description import Described, DescribedParameter, Refused
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.servertypes import ServerTypes
+from sqlkit.describing.description import Described, DescribedParameter, Refused
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.servertypes import ServerTypes
 from sqlkit.statements import CopyTarget, Reference
 
 __all__ = ["describe_copy"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.nullability.conditions import Keys, key_of
-from sqlkit.checking.nullability.scopes import Scope, at_least_one
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.nullability.conditions import Keys, key_of
+from sqlkit.describing.nullability.scopes import Scope, at_least_one
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["has_empty_set", "in_all_sets", "live", "needs_rows", "plain_select", "returns_set", "set_count"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlkit.checking.cardinality.expressions import Level, is_number
-from sqlkit.checking.cardinality.most import INSERT, SELECT, UNREADABLE, common_table, has_rules
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node
+from sqlkit.describing.cardinality.expressions import Level, is_number
+from sqlkit.describing.cardinality.most import INSERT, SELECT, UNREADABLE, common_table, has_rules
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node
 
 __all__ = ["always"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from sqlkit.checking.description import ServerType
 from sqlkit.connection import Memory
+from sqlkit.describing.description import ServerType
 from sqlkit.execution.prepared import learn_types, type_of
 
 __all__ = ["ServerTypes"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from sqlkit.checking.nullability.total import TOTAL
-from sqlkit.checking.schema import Schema
-from sqlkit.checking.trees import Node, walk
+from sqlkit.describing.nullability.total import TOTAL
+from sqlkit.describing.schema import Schema
+from sqlkit.describing.trees import Node, walk
 
 __all__ = ["Conditions", "Key", "Keys", "called", "key_of"]
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from psycopg.pq.abc import PGresult
 
-from sqlkit.checking.cardinality import always, single
-from sqlkit.checking.checkedvalues import checked_values
-from sqlkit.checking.copied import describe_copy
-from sqlkit.checking.description import Described, DescribedColumn, DescribedParameter, JsonShape, Refused
-from sqlkit.checking.jsonshapes import json_shape
-from sqlkit.checking.locating import JoinLines
-from sqlkit.checking.nullability.prover import Prover
-from sqlkit.checking.nullability.verdicts import Verdict, nullable
-from sqlkit.checking.schema import Relation, Schema
-from sqlkit.checking.servertypes import ServerTypes
-from sqlkit.checking.targets import targets
-from sqlkit.checking.trees import Node, TreeError, parse_tree
+from sqlkit.describing.cardinality import always, single
+from sqlkit.describing.checkedvalues import checked_values
+from sqlkit.describing.copied import describe_copy
+from sqlkit.describing.description import Described, DescribedColumn, DescribedParameter, JsonShape, Refused
+from sqlkit.describing.jsonshapes import json_shape
+from sqlkit.describing.locating import JoinLines
+from sqlkit.describing.nullability.prover import Prover
+from sqlkit.describing.nullability.verdicts import Verdict, nullable
+from sqlkit.describing.schema import Relation, Schema
+from sqlkit.describing.servertypes import ServerTypes
+from sqlkit.describing.targets import targets
+from sqlkit.describing.trees import Node, TreeError, parse_tree
 from sqlkit.statements import Statement, Variant
 
 __all__ = ["Reader", "Shape"]

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sqlkit.checking.cardinality.expressions import Column, Level, conjuncts, same
-from sqlkit.checking.cardinality.keys import Key, KeyFacts, KeyPart
-from sqlkit.checking.trees import Node
+from sqlkit.describing.cardinality.expressions import Column, Level, conjuncts, same
+from sqlkit.describing.cardinality.keys import Key, KeyFacts, KeyPart
+from sqlkit.describing.trees import Node
 
 __all__ = ["Bound", "Bounds", "World", "leaves"]
 
