@@ -6,6 +6,7 @@ from sqlkit.adhoc import execute, fetch_all, fetch_one, fetch_optional, stream
 from sqlkit.annotations import UNSET, Affected, One, PgMultirange, PgRange, Unset
 from sqlkit.errors import (
     ArgumentError,
+    BackupError,
     ConfigurationError,
     ConnectionBusy,
     ContractError,
@@ -36,6 +37,7 @@ __all__ = [
     "AsyncExecutor",
     "AsyncLender",
     "AsyncRows",
+    "BackupError",
     "ConfigurationError",
     "ConnectionBusy",
     "ContractError",

@@ -13,7 +13,8 @@
     ├── PoolExhausted         no connection in time (also psycopg_pool.PoolTimeout)
     ├── ConfigurationError    settings that are missing, unknown or impossible
     ├── EmbeddedError         the embedded PostgreSQL does not start or stop
-    └── MigrationError        a migration that cannot be read, applied or rolled back
+    ├── MigrationError        a migration that cannot be read, applied or rolled back
+    └── BackupError           a backup that cannot be taken, read or restored
 
 A message begins with the place (``sql/songs.sql:14: get_song: ...``) and never shows the value of a parameter
 or of a row: it may be a secret. What PostgreSQL refuses stays psycopg's own class (``psycopg.errors``), with a note
@@ -30,6 +31,7 @@ from psycopg_pool import PoolTimeout
 
 __all__ = [
     "ArgumentError",
+    "BackupError",
     "ConfigurationError",
     "ConnectionBusy",
     "ContractError",
@@ -144,6 +146,10 @@ class EmbeddedError(SqlkitError):
 
 class MigrationError(SqlkitError):
     """A migration that cannot be read, applied or rolled back."""
+
+
+class BackupError(SqlkitError):
+    """A backup that cannot be taken, read or restored; what was there before is there still."""
 
 
 # Their public address, which tracebacks and documentation show.
