@@ -22,6 +22,7 @@ from sqlkit.sqlfile.markers import read_markers
 from sqlkit.sqlfile.naming import full_name
 from sqlkit.sqlfile.references import Reference
 from sqlkit.sqlfile.regions import Region, read_uses
+from sqlkit.sqlfile.replica import replica_lag
 from sqlkit.sqlfile.sections import Section, cut, whole
 from sqlkit.sqlfile.segments import Segment, cut_segments, join, trace
 from sqlkit.sqlfile.sqltext import SqlText, read_text
@@ -56,6 +57,8 @@ class Statement:
     of each key in order, ``standing`` the label of each key that is live in the file, ``chosen_references``
     what stands in the lines of one key and label. ``line`` is the line of ``-- name:``, ``text_line`` the one
     where ``text`` begins, both from 1, so line i of any variant is line ``text_line + i - 1`` of the file.
+    ``replica`` is the greatest lag in seconds of a replica that it may run on, infinity where its directive names
+    none, None for the primary only.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Statement:
     chosen_references: Mapping[tuple[str, str], tuple[Reference, ...]]
     writes: bool
     copy: CopyTarget | None
+    replica: float | None
     _segments: tuple[Segment, ...] = field(repr=False)
     _variants: dict[tuple[int, tuple[str, ...]], Variant] = field(default_factory=dict, repr=False)
 
@@ -228,5 +232,6 @@ def _statement(source: SqlText, section: Section) -> Statement:
         chosen_references=MappingProxyType({choice: tuple(used) for choice, used in uses.chosen.items()}),
         writes=writes(marked),
         copy=copy_target(marked),
+        replica=replica_lag(marked, section),
         _segments=cut_segments(section, marked, uses.places),
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlkit.checking.findings import CODES, Finding
 from sqlkit.checking.positions import SqlPlaces
+from sqlkit.sqlfile.replica import greatest_lag
 from sqlkit.sqlfile.sections import CARDINALITIES
 from sqlkit.statements import Statement
 
@@ -17,7 +18,7 @@ __all__ = ["allowed", "check_directives", "without_allowed"]
 DIRECTIVES: Mapping[str, frozenset[str] | None] = {
     "allow": None,
     "cardinality": frozenset(CARDINALITIES),
-    "replica": frozenset({"ok"}),
+    "replica": None,
 }
 
 
@@ -45,6 +46,9 @@ def _refused(statement: Statement, key: str, value: str) -> str | None:
     if key == "allow":
         unknown = [code for code in _codes(statement) if code not in CODES]
         return f"allow: {unknown[0]} is no code{_near(unknown[0].upper(), CODES)}" if unknown else None
+    if key == "replica":
+        more = ", or with a greatest lag: ok 500ms, ok 2s" if value.startswith("ok ") else ""
+        return None if greatest_lag(value) else f"replica: {value} means nothing; write replica: ok{more}"
     values = DIRECTIVES[key]
     if values is not None and value not in values:
         return f"{key}: {value} means nothing; write {key}: {' or '.join(sorted(values))}"
