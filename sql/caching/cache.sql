@@ -8,7 +8,8 @@ where cache_key = any(:keys) and expires_at > now();
 -- Keeps an entry for some seconds, in place of the one before.
 insert into cache_entries (cache_key, body, expires_at)
 values (:key, :body, now() + make_interval(secs => :seconds))
-on conflict (cache_key) do update set body = excluded.body, expires_at = excluded.expires_at;
+on conflict (cache_key) do update
+    set body = excluded.body, expires_at = excluded.expires_at, updated_at = now();
 
 -- name: delete_entry
 -- Deletes the entry of a key, if there is one.
@@ -23,13 +24,13 @@ where tag = any(:tags);
 
 -- name: bump_tags
 -- Gives tags new versions and tells all listeners when the transaction commits. Rows are locked until
--- then, in the order of the tags. The sequence gives no number twice, so their own order is free.
+-- then, in the order of the tags. Versions are compared for equality alone: they are random numbers.
 with bumped as (
     insert into cache_tags (tag)
     select distinct given.tag
     from unnest(cast(:tags as text[])) as given (tag)
     order by given.tag
-    on conflict (tag) do update set version = excluded.version, changed_at = now()
+    on conflict (tag) do update set version = excluded.version, updated_at = now()
     returning tag
 )
 
@@ -44,4 +45,4 @@ where expires_at <= now();
 -- name: sweep_tags
 -- Deletes the versions that no entry can still ask for: older than the longest time to live.
 delete from cache_tags
-where changed_at < now() - make_interval(secs => :seconds);
+where updated_at < now() - make_interval(secs => :seconds);

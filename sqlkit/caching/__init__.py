@@ -1,11 +1,12 @@
 """Caching: memory, PostgreSQL and Redis tiers behind one interface, invalidated with the write's own commit."""
 
-from sqlkit.caching.cache import AsyncCache, AsyncCaching, Cache, CacheHealth, Caching
+from sqlkit.caching.cache import AsyncCache, AsyncCaching, Cache, Caching
 from sqlkit.caching.circuit import Circuit
 from sqlkit.caching.listener import Listener
 from sqlkit.caching.postgres import AsyncPostgresTier, PostgresTier
 from sqlkit.caching.redis import AsyncRedisTier, RedisTier
-from sqlkit.caching.statements import install, invalidate, sweep
+from sqlkit.caching.statements import AsyncEntryQueries, EntryQueries, FoundEntry, install, invalidate, sweep
+from sqlkit.caching.statistics import CacheHealth, CacheStatistics, LookUps
 from sqlkit.caching.tags import AsyncDatabaseTags, DatabaseTags, LocalTags
 from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier, TierHealth
 from sqlkit.caching.wrapping import cached
@@ -14,16 +15,21 @@ __all__ = [
     "AsyncCache",
     "AsyncCaching",
     "AsyncDatabaseTags",
+    "AsyncEntryQueries",
     "AsyncPostgresTier",
     "AsyncRedisTier",
     "AsyncTier",
     "Cache",
     "CacheHealth",
+    "CacheStatistics",
     "Caching",
     "Circuit",
     "DatabaseTags",
+    "EntryQueries",
+    "FoundEntry",
     "Listener",
     "LocalTags",
+    "LookUps",
     "MemoryTier",
     "PostgresTier",
     "RedisTier",

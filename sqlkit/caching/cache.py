@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar
 
-from sqlkit.caching.entries import Seconds, Versions, adapter_of, checked_tags, lifetime
+from sqlkit.caching.entries import JITTER, Seconds, Versions, adapter_of, checked_tags, lifetime
 from sqlkit.caching.reading import Steps, TagSource, checked_key, find, keep, seen
+from sqlkit.caching.statistics import CacheHealth, CacheStatistics, Counter
 from sqlkit.caching.tags import LocalTags
-from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier, TierHealth
+from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier
 
-__all__ = ["AsyncCache", "AsyncCaching", "Cache", "CacheHealth", "Caching"]
+__all__ = ["AsyncCache", "AsyncCaching", "Cache", "Caching"]
 
 T = TypeVar("T")
 HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class CacheHealth:
-    """How a cache is: each tier, and whether it hears of the writes of other processes (None: it need not)."""
-
-    tiers: tuple[TierHealth, ...]
-    hears: bool | None
-
-    @property
-    def healthy(self) -> bool:
-        """Whether all circuits are closed and the listener hears."""
-        return self.hears is not False and all(tier.state == "closed" for tier in self.tiers)
 
 
 class Caching(Protocol):
@@ -84,8 +71,11 @@ class AsyncCaching(Protocol):
 class _Tiered:
     """What both colours have in common."""
 
-    def __init__(self, tiers: Sequence[Any], tags: TagSource | None, namespace: str) -> None:
+    def __init__(self, tiers: Sequence[Any], tags: TagSource | None, namespace: str, name: str | None) -> None:
+        self.name = name or namespace or "cache"
         self.tiers = tuple(tiers)
+        self._counter = Counter()
+        self._queries: dict[str, Counter] = {}
         self.tags: TagSource = tags or LocalTags()
         self._namespace = f"{namespace}:" if namespace else ""
         if self.tags.listener is not None:
@@ -97,26 +87,62 @@ class _Tiered:
         """Return a key as the tiers know it; ArgumentError for one that they could not keep."""
         return checked_key(self._namespace + key)
 
+    def counter_of(self, query: str) -> Counter:
+        """Return what counts the look-ups of a query, which are the cache's too."""
+        return self._queries.setdefault(query, Counter())
+
     def _find(self, keys: Iterable[str], kind: Any) -> Steps:
         names = {self.named(key): key for key in keys}
-        found = yield from find(self.tiers, self.tags, list(names), adapter_of(kind))
+        found = yield from find(self.tiers, self.tags, list(names), adapter_of(kind), self._counter)
         return {names[name]: value for name, value in found.items()}
 
+    def _asked(self, keys: Iterable[str], kind: Any) -> Steps:
+        wanted = list(dict.fromkeys(keys))
+        found = yield from self._find(wanted, kind)
+        self._counter.add(hits=len(found), misses=len(wanted) - len(found))
+        return found
+
     def _keep(
-        self, key: str, value: object, kind: Any, ttl: Seconds, tags: Iterable[str], versions: Versions | None
+        self,
+        key: str,
+        value: object,
+        kind: Any,
+        ttl: Seconds,
+        jitter: float,
+        tags: Iterable[str],
+        versions: Versions | None,
     ) -> Steps:
-        name, seconds, wanted = self.named(key), lifetime(ttl), checked_tags(tags)
+        name, seconds, wanted = self.named(key), lifetime(ttl, jitter), checked_tags(tags)
         if versions is None:
             versions = yield from seen(self.tags, wanted)
         if versions is not None:
             wanted_kind: Any = type(value) if kind is None else kind
             adapter = adapter_of(wanted_kind)
-            yield from keep(self.tiers, self.tags, name, value, adapter, seconds, versions)
+            kept = yield from keep(self.tiers, self.tags, name, value, adapter, seconds, versions)
+            self._counter.add(fills=int(kept))
 
     def health(self) -> CacheHealth:
         """Say how the tiers and the listener are; asks nobody and never waits."""
         listening = None if isinstance(self.tags, LocalTags) else self.tags.hears
         return CacheHealth(tuple(tier.health() for tier in self.tiers), listening)
+
+    def statistics(self) -> CacheStatistics:
+        """Return what was counted since the cache was made; asks nobody and never waits."""
+        queries = {name: counter.look_ups() for name, counter in list(self._queries.items())}
+        own, health, listener = self._counter, self.health(), self.tags.listener
+        total = [own.look_ups(), *queries.values()]
+        return CacheStatistics(
+            name=self.name,
+            hits=sum(each.hits for each in total),
+            misses=sum(each.misses for each in total),
+            fills=own.fills,
+            stale=own.stale,
+            unfit=own.unfit,
+            hears=health.hears,
+            cuts=listener.cuts if listener is not None else 0,
+            tiers=health.tiers,
+            queries=queries,
+        )
 
 
 def _drive(steps: Steps) -> Any:
@@ -145,11 +171,14 @@ class Cache(_Tiered):
     """A cache of one or more tiers, for threads: reads through them in order, and fills those above.
 
     ``tags`` says where versions of tags come from: ``DatabaseTags`` where several processes write, else this process
-    alone. ``namespace`` keeps what shares a Redis apart: give each database and schema its own.
+    alone. ``namespace`` keeps what shares a Redis apart: give each database and schema its own. ``name`` is what
+    ``statistics`` calls the cache.
     """
 
-    def __init__(self, *tiers: Tier, tags: TagSource | None = None, namespace: str = "") -> None:
-        super().__init__(tiers, tags, namespace)
+    def __init__(
+        self, *tiers: Tier, tags: TagSource | None = None, namespace: str = "", name: str | None = None
+    ) -> None:
+        super().__init__(tiers, tags, namespace, name)
 
     def get(self, key: str, kind: type[T]) -> T | None:
         """Return the value of a key, validated as ``kind``; None where there is none that fits."""
@@ -157,7 +186,12 @@ class Cache(_Tiered):
 
     def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
         """Return the values of those keys that have one that fits, each tier asked once."""
-        found: dict[str, T] = _drive(self._find(keys, kind))
+        found: dict[str, T] = _drive(self._asked(keys, kind))
+        return found
+
+    def look_up(self, key: str, kind: Any) -> dict[str, Any]:
+        """Return the value of a key under it, uncounted, as ``cached`` asks for one; None may be a value."""
+        found: dict[str, Any] = _drive(self._find((key,), kind))
         return found
 
     def seen(self, *tags: str) -> Versions | None:
@@ -172,16 +206,17 @@ class Cache(_Tiered):
         *,
         kind: Any = None,
         ttl: Seconds = HOUR,
+        jitter: float = JITTER,
         tags: Iterable[str] = (),
         versions: Versions | None = None,
     ) -> None:
-        """Keep a value for up to ``ttl``, under tags.
+        """Keep a value for up to ``ttl``, under tags; ``jitter`` is the part of it that chance takes away.
 
         Give ``versions``, which ``seen`` said before the value was selected: then a write that was committed in
         between makes it invalid. ``kind`` is the type to validate it as, its class unless given. What would not come
         back equal is not kept. Raises ArgumentError for a key, a tag or a ``ttl`` that cannot be.
         """
-        _drive(self._keep(key, value, kind, ttl, tags, versions))
+        _drive(self._keep(key, value, kind, ttl, jitter, tags, versions))
 
     def delete(self, key: str) -> None:
         """Forget a key in every tier that answers; to be sure of it, use a tag and ``invalidate``."""
@@ -197,8 +232,14 @@ class Cache(_Tiered):
 class AsyncCache(_Tiered):
     """A cache of one or more tiers, on asyncio; otherwise as ``Cache``. ``MemoryTier`` is for both."""
 
-    def __init__(self, *tiers: AsyncTier | MemoryTier, tags: TagSource | None = None, namespace: str = "") -> None:
-        super().__init__(tiers, tags, namespace)
+    def __init__(
+        self,
+        *tiers: AsyncTier | MemoryTier,
+        tags: TagSource | None = None,
+        namespace: str = "",
+        name: str | None = None,
+    ) -> None:
+        super().__init__(tiers, tags, namespace, name)
 
     async def get(self, key: str, kind: type[T]) -> T | None:
         """Return the value of a key, validated as ``kind``; None where there is none that fits."""
@@ -206,7 +247,12 @@ class AsyncCache(_Tiered):
 
     async def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
         """Return the values of those keys that have one that fits, each tier asked once."""
-        found: dict[str, T] = await _drive_async(self._find(keys, kind))
+        found: dict[str, T] = await _drive_async(self._asked(keys, kind))
+        return found
+
+    async def look_up(self, key: str, kind: Any) -> dict[str, Any]:
+        """Return the value of a key under it, uncounted, as ``cached`` asks for one; None may be a value."""
+        found: dict[str, Any] = await _drive_async(self._find((key,), kind))
         return found
 
     async def seen(self, *tags: str) -> Versions | None:
@@ -221,11 +267,12 @@ class AsyncCache(_Tiered):
         *,
         kind: Any = None,
         ttl: Seconds = HOUR,
+        jitter: float = JITTER,
         tags: Iterable[str] = (),
         versions: Versions | None = None,
     ) -> None:
         """Keep a value for up to ``ttl``, under tags; otherwise as ``Cache.set``."""
-        await _drive_async(self._keep(key, value, kind, ttl, tags, versions))
+        await _drive_async(self._keep(key, value, kind, ttl, jitter, tags, versions))
 
     async def delete(self, key: str) -> None:
         """Forget a key in every tier that answers."""

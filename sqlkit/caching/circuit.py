@@ -21,6 +21,7 @@ class Circuit:
         self._row = 0
         self._until = 0.0
         self._trying = False
+        self._opened = 0
         self.reason: str | None = None
 
     def admits(self) -> bool:
@@ -43,8 +44,15 @@ class Circuit:
         """Count a failure; the one that makes a row of them opens it."""
         with self._lock:
             self._row += 1
+            self._opened += self._row == self._most
             self._trying, self.reason = False, reason
             self._until = time.monotonic() + self._pause
+
+    @property
+    def opened(self) -> int:
+        """How often it opened."""
+        with self._lock:
+            return self._opened
 
     @property
     def state(self) -> State:

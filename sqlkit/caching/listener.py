@@ -34,22 +34,24 @@ class Listener:
     """
 
     def __init__(self, dsn: str, *, heartbeat: float = 0.5, patience: float = 2.0) -> None:
+        self.patience = patience
         self._dsn = dsn
         self._heartbeat = heartbeat
-        self._patience = patience
         self._lock = threading.Lock()
-        self._known: dict[str, int] = {}
+        self._scopes = 0
+        self._known: dict[str, dict[int, int]] = {}  # by tag, then by scope
         self._generation = 0
         self._beat = float("-inf")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._on_cut: list[Callable[[], None]] = []
+        self.cuts = 0
         self.reason: str | None = "it was not started"
 
     @property
     def hears(self) -> bool:
         """Whether every commit is heard of: the connection answered within ``patience`` seconds."""
-        return time.monotonic() - self._beat <= self._patience
+        return time.monotonic() - self._beat <= self.patience
 
     def on_cut(self, call: Callable[[], None]) -> None:
         """Have a function called whenever the listener is cut off."""
@@ -68,7 +70,7 @@ class Listener:
         """Listen no more; a second call does nothing."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(self._heartbeat + self._patience)
+            self._thread.join(self._heartbeat + self.patience)
         self._cut("it was closed")
 
     def __enter__(self) -> Listener:
@@ -79,20 +81,29 @@ class Listener:
 
     # What readers ask.
 
-    def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
+    def new_scope(self) -> int:
+        """Return a number for whoever asks: two schemas of one database may have a tag of one name each."""
+        with self._lock:
+            self._scopes += 1
+            return self._scopes
+
+    def known(self, scope: int, tags: Iterable[str]) -> tuple[dict[str, int], int]:
         """Return the versions that are known, and the generation to give ``learn`` what was asked instead."""
         with self._lock:
             if not self.hears:
                 return {}, -1
-            return {tag: self._known[tag] for tag in tags if tag in self._known}, self._generation
+            known = self._known
+            found = {tag: known[tag][scope] for tag in tags if tag in known and scope in known[tag]}
+            return found, self._generation
 
-    def learn(self, versions: Mapping[str, int], generation: int) -> None:
+    def learn(self, scope: int, versions: Mapping[str, int], generation: int) -> None:
         """Remember what the database said, unless something was heard since it was asked."""
         with self._lock:
             if generation == self._generation:
                 if len(self._known) > MOST:
                     self._known.clear()
-                self._known.update(versions)
+                for tag, version in versions.items():
+                    self._known.setdefault(tag, {})[scope] = version
 
     def forget(self, tags: Iterable[str]) -> None:
         """Forget versions: of tags that are invalidated."""
@@ -116,7 +127,7 @@ class Listener:
             self._stop.wait(pause)
 
     def _options(self) -> dict[str, Any]:
-        seconds = max(2, round(self._patience))  # libpq takes whole seconds, and no less than two
+        seconds = max(2, round(self.patience))  # libpq takes whole seconds, and no less than two
         return {
             "autocommit": True,
             "connect_timeout": seconds,
@@ -140,6 +151,7 @@ class Listener:
 
     def _cut(self, reason: str) -> None:
         with self._lock:
+            self.cuts += self._beat != float("-inf")
             self._beat, self.reason = float("-inf"), reason
             self._known.clear()
             self._generation += 1

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from sqlkit.caching.entries import MISS, Entry, Versions
 from sqlkit.caching.listener import Listener
+from sqlkit.caching.statistics import Counter
 from sqlkit.caching.tiers import MemoryTier
 from sqlkit.errors import ArgumentError
 
@@ -31,6 +32,10 @@ class TagSource(Protocol):
     @property
     def hears(self) -> bool:
         """Whether a tier in memory may be served."""
+        ...
+
+    def covers(self, db: object) -> bool:
+        """Tell whether what a database's writes invalidate is known here: a view of another schema has other tags."""
         ...
 
     def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
@@ -80,7 +85,9 @@ def seen(source: TagSource, tags: Iterable[str]) -> Steps:
     return versions
 
 
-def find(tiers: Sequence[Any], source: TagSource, keys: Sequence[str], adapter: TypeAdapter[Any]) -> Steps:
+def find(
+    tiers: Sequence[Any], source: TagSource, keys: Sequence[str], adapter: TypeAdapter[Any], counter: Counter
+) -> Steps:
     """Return the values that are there, from the first tier that has each; those above are filled."""
     found: dict[str, Any] = {}
     missing = list(dict.fromkeys(keys))
@@ -89,9 +96,10 @@ def find(tiers: Sequence[Any], source: TagSource, keys: Sequence[str], adapter: 
         if not missing:
             break
         entries = yield partial(tier.get_many, missing)
-        for key, entry in (yield from _valid(source, entries)).items():
+        for key, entry in (yield from _valid(source, entries, counter)).items():
             value = entry.value(adapter)
             if value is MISS:
+                counter.add(unfit=1)
                 continue
             found[key] = value
             for upper in reached[:depth]:
@@ -100,7 +108,7 @@ def find(tiers: Sequence[Any], source: TagSource, keys: Sequence[str], adapter: 
     return found
 
 
-def _valid(source: TagSource, entries: dict[str, Entry]) -> Steps:
+def _valid(source: TagSource, entries: dict[str, Entry], counter: Counter) -> Steps:
     """Return the entries that have not expired and whose tags have the versions of now."""
     if not entries:
         return entries
@@ -109,15 +117,19 @@ def _valid(source: TagSource, entries: dict[str, Entry]) -> Steps:
     if versions is None:
         return {}
     now, items = time.time(), versions.items()
-    return {key: entry for key, entry in entries.items() if entry.expires > now and entry.versions.items() <= items}
+    valid = {key: entry for key, entry in entries.items() if entry.expires > now and entry.versions.items() <= items}
+    if len(valid) < len(entries):
+        counter.add(stale=len(entries) - len(valid))
+    return valid
 
 
 def keep(
     tiers: Sequence[Any], source: TagSource, key: str, value: object, kind: Any, seconds: float, versions: Versions
 ) -> Steps:
-    """Keep a value in all tiers, lowest first."""
+    """Keep a value in all tiers, lowest first; tell whether it can be kept."""
     entry = Entry.of(value, kind, seconds, versions)
-    if entry is not None:
-        for tier in reversed(within_reach(tiers, source)):
-            yield partial(tier.set, key, entry)
-    return None
+    if entry is None:
+        return False
+    for tier in reversed(within_reach(tiers, source)):
+        yield partial(tier.set, key, entry)
+    return True

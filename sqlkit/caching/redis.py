@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlkit.caching.circuit import Circuit
+from sqlkit.caching.counted import Counted
+from sqlkit.caching.deadlines import Deadline
 from sqlkit.caching.entries import Entry
-from sqlkit.caching.postgres import Counted
 from sqlkit.errors import ConfigurationError
 
 __all__ = ["AsyncRedisTier", "RedisTier"]
@@ -35,48 +36,50 @@ def _unpacked(keys: Sequence[str], found: Sequence[bytes | None]) -> dict[str, E
 class RedisTier(Counted):
     """Keeps entries in Redis or Valkey, under ``prefix``.
 
-    A call that takes longer than ``timeout`` seconds fails; after three in a row the circuit opens for two seconds.
-    Raises ConfigurationError where redis-py is not installed (the extra ``redis``).
+    A call that takes longer than ``timeout`` seconds in all, a new connection included, fails; after three in a row the
+    circuit opens for two seconds. Raises ConfigurationError where redis-py is not installed (the extra ``redis``).
     """
 
     def __init__(
         self, url: str, *, prefix: str = "sqlkit:", timeout: float = 0.25, circuit: Circuit | None = None
     ) -> None:
-        super().__init__("redis", circuit or Circuit())
+        super().__init__("redis", circuit)
         self._client, self._failures = _client("redis", url, timeout)
+        self._deadline = Deadline(timeout)
+        self._deadline.hold(self._client.connection_pool)
         self._prefix = prefix
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """Return the entries that are there."""
-        if not keys or not self.circuit.admits():
-            return {}
-        try:
-            return self.counted(keys, _unpacked(keys, self._client.mget([self._prefix + key for key in keys])))
-        except self._failures as error:
-            self.failed(error)
-            return {}
+        found = self._ask(lambda: self._client.mget([self._prefix + key for key in keys])) if keys else None
+        return {} if found is None else self.counted(keys, _unpacked(keys, found))
 
     def set(self, key: str, entry: Entry) -> None:
         """Keep an entry."""
-        if entry.seconds > 0.001 and self.circuit.admits():
-            try:
-                self._client.set(self._prefix + key, entry.pack(), px=int(entry.seconds * 1000) or 1)
-                self.circuit.went_well()
-            except self._failures as error:
-                self.failed(error)
+        if (milliseconds := int(entry.seconds * 1000)) > 0:
+            data = entry.pack()
+            if self._ask(lambda: self._client.set(self._prefix + key, data, px=milliseconds)) is not None:
+                self.filled()
 
     def delete(self, key: str) -> None:
         """Forget the entry of a key."""
-        if self.circuit.admits():
-            try:
-                self._client.delete(self._prefix + key)
-                self.circuit.went_well()
-            except self._failures as error:
-                self.failed(error)
+        if self._ask(lambda: self._client.delete(self._prefix + key)) is not None:
+            self.circuit.went_well()
 
     def close(self) -> None:
         """Close its connections."""
         self._client.close()
+
+    def _ask(self, command: Callable[[], Any]) -> Any:
+        """Return what a command answers; None where it was not asked or failed."""
+        if not self.admits():
+            return None
+        try:
+            with self._deadline:
+                return command()
+        except self._failures as error:
+            self.failed(error)
+            return None
 
 
 class AsyncRedisTier(Counted):
@@ -85,7 +88,7 @@ class AsyncRedisTier(Counted):
     def __init__(
         self, url: str, *, prefix: str = "sqlkit:", timeout: float = 0.25, circuit: Circuit | None = None
     ) -> None:
-        super().__init__("redis", circuit or Circuit())
+        super().__init__("redis", circuit)
         self._client, self._failures = _client("redis.asyncio", url, timeout)
         self._prefix = prefix
         self._timeout = timeout
@@ -97,29 +100,27 @@ class AsyncRedisTier(Counted):
 
     async def set(self, key: str, entry: Entry) -> None:
         """Keep an entry."""
-        if entry.seconds > 0.001:
-            milliseconds = int(entry.seconds * 1000) or 1
-            await self._ask(lambda: self._client.set(self._prefix + key, entry.pack(), px=milliseconds))
+        if (milliseconds := int(entry.seconds * 1000)) > 0:
+            data = entry.pack()
+            if await self._ask(lambda: self._client.set(self._prefix + key, data, px=milliseconds)) is not None:
+                self.filled()
 
     async def delete(self, key: str) -> None:
         """Forget the entry of a key."""
-        await self._ask(lambda: self._client.delete(self._prefix + key))
+        if await self._ask(lambda: self._client.delete(self._prefix + key)) is not None:
+            self.circuit.went_well()
 
     async def close(self) -> None:
         """Close its connections."""
         await self._client.aclose()
 
-    async def _ask(self, command: Any) -> Any:
-        if not self.circuit.admits():
+    async def _ask(self, command: Callable[[], Any]) -> Any:
+        """Return what a command answers; None where it was not asked or failed."""
+        if not self.admits():
             return None
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await command()
+                return await command()
         except self._failures as error:
             self.failed(error)
             return None
-        except BaseException as error:  # a task that is cancelled has not found out how Redis is
-            self.circuit.failed(type(error).__name__)
-            raise
-        self.circuit.went_well()
-        return answer

@@ -10,7 +10,16 @@ from sqlkit.caching.entries import LONGEST, checked_tags
 from sqlkit.execution.lending import AsyncExecutor, Executor
 from sqlkit.folders import MIGRATIONS, SQL
 
-__all__ = ["async_cache", "cache", "install", "invalidate", "sweep"]
+__all__ = [
+    "AsyncEntryQueries",
+    "EntryQueries",
+    "FoundEntry",
+    "async_cache",
+    "cache",
+    "install",
+    "invalidate",
+    "sweep",
+]
 
 
 class FoundEntry(NamedTuple):
@@ -27,20 +36,24 @@ class FoundVersion(NamedTuple):
     version: int
 
 
-class CacheQueries(Protocol):
-    """What the tables of the cache hold."""
+class EntryQueries(Protocol):
+    """What a tier asks of its table."""
 
     def find_entries(self, db: Executor, *, keys: Sequence[str]) -> list[FoundEntry]:
-        """Return the entries of keys."""
+        """Return the entries of keys that have not expired."""
         ...
 
     def keep_entry(self, db: Executor, *, key: str, body: str, seconds: float) -> None:
-        """Keep an entry."""
+        """Keep an entry for some seconds, in place of the one before."""
         ...
 
     def delete_entry(self, db: Executor, *, key: str) -> None:
         """Delete an entry."""
         ...
+
+
+class CacheQueries(EntryQueries, Protocol):
+    """What the tables of the cache hold."""
 
     def find_versions(self, db: Executor, *, tags: Sequence[str]) -> list[FoundVersion]:
         """Return the versions of tags."""
@@ -59,20 +72,24 @@ class CacheQueries(Protocol):
         ...
 
 
-class AsyncCacheQueries(Protocol):
-    """What the tables of the cache hold, on asyncio."""
+class AsyncEntryQueries(Protocol):
+    """What a tier asks of its table, on asyncio."""
 
     async def find_entries(self, db: AsyncExecutor, *, keys: Sequence[str]) -> list[FoundEntry]:
-        """Return the entries of keys."""
+        """Return the entries of keys that have not expired."""
         ...
 
     async def keep_entry(self, db: AsyncExecutor, *, key: str, body: str, seconds: float) -> None:
-        """Keep an entry."""
+        """Keep an entry for some seconds, in place of the one before."""
         ...
 
     async def delete_entry(self, db: AsyncExecutor, *, key: str) -> None:
         """Delete an entry."""
         ...
+
+
+class AsyncCacheQueries(AsyncEntryQueries, Protocol):
+    """What the tables of the cache hold, on asyncio."""
 
     async def find_versions(self, db: AsyncExecutor, *, tags: Sequence[str]) -> list[FoundVersion]:
         """Return the versions of tags."""
@@ -80,6 +97,14 @@ class AsyncCacheQueries(Protocol):
 
     async def bump_tags(self, db: AsyncExecutor, *, tags: Sequence[str]) -> int:
         """Give tags new versions."""
+        ...
+
+    async def sweep_entries(self, db: AsyncExecutor) -> sqlkit.Affected:
+        """Delete what has expired."""
+        ...
+
+    async def sweep_tags(self, db: AsyncExecutor, *, seconds: float) -> sqlkit.Affected:
+        """Delete old versions."""
         ...
 
 
@@ -119,7 +144,25 @@ async def _bump_async(db: AsyncExecutor, tags: list[str]) -> None:
     await async_cache.bump_tags(db, tags=tags)
 
 
-def sweep(db: Executor) -> int:
-    """Delete the entries that have expired and the versions that none can ask for; return how many entries."""
+@overload
+def sweep(db: Executor) -> int: ...
+@overload
+def sweep(db: AsyncExecutor) -> Coroutine[Any, Any, int]: ...
+def sweep(db: Any) -> Any:
+    """Delete the entries that have expired and the versions that none can ask for; return how many entries.
+
+    Given an asynchronous connection or database it returns an awaitable.
+    """
+    from sqlkit.adhoc import _is_async
+
+    return _sweep_async(db) if _is_async(db) else _sweep(db)
+
+
+def _sweep(db: Executor) -> int:
     cache.sweep_tags(db, seconds=2 * LONGEST)
     return int(cache.sweep_entries(db))
+
+
+async def _sweep_async(db: AsyncExecutor) -> int:
+    await async_cache.sweep_tags(db, seconds=2 * LONGEST)
+    return int(await async_cache.sweep_entries(db))

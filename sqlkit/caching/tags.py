@@ -28,6 +28,10 @@ class LocalTags:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
+    def covers(self, db: object) -> bool:  # noqa: ARG002  whatever it is, who invalidates does it here
+        """Tell whether a database's writes are known here: those that ``invalidate`` is called for."""
+        return True
+
     def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
         """Return the versions of all tags."""
         with self._lock:
@@ -47,10 +51,23 @@ class LocalTags:
                 self._versions[tag] = next(self._numbers)
 
 
+def _path(db: object) -> str | None:
+    """Return the search path that a view sets; None where the connection's own stands."""
+    local = getattr(db, "local", None)
+    return None if local is None else local.path
+
+
 class _Listened:
     """What a listener knows; nothing without one, or while it is cut off."""
 
-    listener: Listener | None
+    def __init__(self, db: Any, listener: Listener | None = None) -> None:
+        self._db = db
+        self.listener = listener
+        self._scope = listener.new_scope() if listener else 0
+
+    def covers(self, db: object) -> bool:
+        """Tell whether a database finds the same tables: a view of another schema has tags of its own."""
+        return _path(db) == _path(self._db)
 
     @property
     def hears(self) -> bool:
@@ -59,12 +76,12 @@ class _Listened:
 
     def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
         """Return the versions that are known, and the generation for ``learn``."""
-        return self.listener.known(tags) if self.listener else ({}, -1)
+        return self.listener.known(self._scope, tags) if self.listener else ({}, -1)
 
     def learn(self, versions: dict[str, int], generation: int) -> None:
         """Remember what the database said."""
         if self.listener is not None:
-            self.listener.learn(versions, generation)
+            self.listener.learn(self._scope, versions, generation)
 
     def _forget(self, tags: Iterable[str]) -> None:
         if self.listener is not None:
@@ -78,8 +95,7 @@ class DatabaseTags(_Listened):
     """
 
     def __init__(self, db: Lender, listener: Listener | None = None) -> None:
-        self._db = db
-        self.listener = listener
+        super().__init__(db, listener)
 
     def read(self, tags: list[str]) -> dict[str, int] | None:
         """Return the versions of tags, 0 for one that was never invalidated; None if the database does not say."""
@@ -100,8 +116,7 @@ class AsyncDatabaseTags(_Listened):
     """Versions in the table ``cache_tags``, on asyncio; otherwise as ``DatabaseTags``."""
 
     def __init__(self, db: AsyncLender, listener: Listener | None = None) -> None:
-        self._db = db
-        self.listener = listener
+        super().__init__(db, listener)
 
     async def read(self, tags: list[str]) -> dict[str, int] | None:
         """Return the versions of tags; None if the database does not say."""

@@ -17,7 +17,11 @@ __all__ = ["AsyncTier", "MemoryTier", "Tier", "TierHealth"]
 
 @dataclass(frozen=True, slots=True)
 class TierHealth:
-    """How a tier is: its circuit, what it was asked for, and why it failed last (None where it did not)."""
+    """How a tier is: its circuit, what it was asked for, and why it failed last (None where it did not).
+
+    ``hits`` and ``misses`` count keys, ``fills`` entries, ``failures`` calls that failed, ``skipped`` calls that were
+    not made since the circuit was open, ``opened`` how often it opened; all since the tier was made.
+    """
 
     name: str
     state: State
@@ -25,6 +29,9 @@ class TierHealth:
     misses: int
     failures: int
     reason: str | None
+    fills: int = 0
+    skipped: int = 0
+    opened: int = 0
 
 
 class Tier(Protocol):
@@ -92,7 +99,7 @@ class MemoryTier:
             raise ConfigurationError("cachetools is not installed: pip install 'sqlkit[caching]'") from None
         self._entries: LRUCache[str, Entry] = LRUCache(size)
         self._lock = threading.Lock()
-        self._hits = self._misses = 0
+        self._hits = self._misses = self._fills = 0
 
     def get_many(self, keys: Sequence[str]) -> dict[str, Entry]:
         """Return the entries that are there and have not expired."""
@@ -113,6 +120,7 @@ class MemoryTier:
         """Keep an entry."""
         with self._lock:
             self._entries[key] = entry
+            self._fills += 1
 
     def delete(self, key: str) -> None:
         """Forget the entry of a key."""
@@ -129,4 +137,4 @@ class MemoryTier:
 
     def health(self) -> TierHealth:
         """Say how it is: always well."""
-        return TierHealth("memory", "closed", self._hits, self._misses, 0, None)
+        return TierHealth("memory", "closed", self._hits, self._misses, 0, None, self._fills)

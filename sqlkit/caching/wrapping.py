@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from copy import deepcopy
-from functools import wraps
+from functools import partial, wraps
 from types import NoneType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -17,7 +17,8 @@ import psycopg
 from pydantic import TypeAdapter
 
 from sqlkit.caching.cache import AsyncCache, Cache
-from sqlkit.caching.entries import Seconds, checked_tags, lifetime
+from sqlkit.caching.entries import JITTER, Seconds, checked_tags, lifetime
+from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
 from sqlkit.errors import ConfigurationError
 
@@ -45,6 +46,7 @@ def cached(
     *,
     key: str | Callable[..., str] | None = None,
     ttl: Seconds = 3600.0,
+    jitter: float = JITTER,
     tags: Iterable[str] | Callable[..., Iterable[str]] = (),
 ) -> F:
     """Wrap a method of a loaded Protocol so that it asks a cache first; it keeps the method's signature.
@@ -52,8 +54,9 @@ def cached(
     ``key`` is a name, the method's own unless given, to which all arguments are added; or a function that makes the
     key of them. ``tags`` are texts in which ``{song_id}`` stands for an argument, or a function that makes them. Calls
     that miss one key at the same time run the query once. What runs on a connection rather than a database bypasses
-    the cache: it may be in a transaction, which sees what others may not. Raises ConfigurationError for a query that
-    writes, streams or returns no rows, and for a cache of the other colour.
+    the cache: it may be in a transaction, which sees what others may not; so does a view of another schema than that
+    of the cache's tags. Raises ConfigurationError for a query that writes, streams or returns no rows, and for a cache
+    of the other colour.
     """
     contract: Contract | None = getattr(query, "sqlkit_contract", None)
     if contract is None:
@@ -64,10 +67,19 @@ def cached(
     if contract.asynchronous is not isinstance(cache, AsyncCache):
         wanted = "an AsyncCache" if contract.asynchronous else "a Cache"
         raise ConfigurationError(f"{contract.label}: takes {wanted}, not {type(cache).__name__}")
-    lifetime(ttl)
-    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)))
+    lifetime(ttl, jitter)
+    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache.tags.covers)
+    counter = cache.counter_of(f"{statement.path.parent.name}.{statement.path.stem}.{statement.name}")
     run = _wrapped_async if contract.asynchronous else _wrapped
-    return cast("F", wraps(query)(run(plan, cast("Any", cache), ttl)))
+    keep: Any = partial(cache.set, kind=plan.kind, ttl=ttl, jitter=jitter)
+    return cast("F", wraps(query)(run(plan, cast("Any", cache), keep, counter)))
+
+
+class Names(NamedTuple):
+    """What a call is kept under."""
+
+    key: str
+    tags: frozenset[str]
 
 
 class Flight(Generic[W]):
@@ -81,39 +93,41 @@ class Flight(Generic[W]):
 class _Plan:
     """What a call is kept under, and what it returns."""
 
-    def __init__(self, query: Any, contract: Contract, key: Any, tags: Any) -> None:
+    def __init__(self, query: Any, contract: Contract, key: Any, tags: Any, covers: Callable[[object], bool]) -> None:
         self.query = query
+        self._covers = covers
         self._executor = contract.executor
         self._signature = contract.signature
         self._name: Any = f"{contract.interface.__module__}.{query.__qualname__}" if key is None else key
         self._tags: Any = tags
-        self._remembered: dict[Any, tuple[str, frozenset[str]]] = {}
+        self._remembered: dict[Any, Names | None] = {}
         row: Any = contract.row.annotation if contract.row is not None else None
         self.kind: Any = list[row] if contract.cardinality is Cardinality.ALL else row
         if contract.cardinality is Cardinality.OPTIONAL:
             self.kind = row | None
 
-    def database(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-        """Return the database of a call; None where it runs on a connection."""
+    def names(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Names | None:
+        """Return what a call is kept under, None where it bypasses the cache; that of plain arguments is remembered."""
         db = arguments[0] if arguments else keywords.get(self._executor)
-        return None if isinstance(db, CONNECTIONS) else db
-
-    def names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, frozenset[str]]:
-        """Return the key and the tags of a call; those of plain arguments are remembered."""
+        if isinstance(db, CONNECTIONS):
+            return None
         values = (*arguments[1:], *keywords.values())
         kinds = tuple(map(type, values))
         if callable(self._name) or callable(self._tags) or not PLAIN.issuperset(kinds):
             return self._names(db, arguments, keywords)
-        call = (getattr(db, "local", None), values, kinds, tuple(keywords))  # 1 and True are equal, their types are not
-        found = self._remembered.get(call)
-        if found is None:
-            found = self._names(db, arguments, keywords)
-            if len(self._remembered) >= MOST:
-                self._remembered.clear()
-            self._remembered[call] = found
+        # 1 and True are equal, their types are not.
+        call = (getattr(db, "local", None), values, kinds, tuple(keywords))
+        if call in self._remembered:
+            return self._remembered[call]
+        found = self._names(db, arguments, keywords)
+        if len(self._remembered) >= MOST:
+            self._remembered = {}
+        self._remembered[call] = found
         return found
 
-    def _names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[str, frozenset[str]]:
+    def _names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Names | None:
+        if not self._covers(db):
+            return None
         bound = self._signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         given = {name: value for name, value in bound.arguments.items() if name != self._executor}
@@ -128,30 +142,32 @@ class _Plan:
         local = getattr(db, "local", None)
         if local is not None:  # a tenant, a role: what one may see is not what another may
             key += "@" + hashlib.sha256(repr((local.settings, local.path)).encode()).hexdigest()[:40]
-        return key, tags
+        return Names(key, tags)
 
     def _filled(self, **given: Any) -> list[str]:
         return [tag.format_map(given) for tag in self._tags]
 
 
-def _wrapped(plan: _Plan, cache: Cache, ttl: Seconds) -> Callable[..., Any]:
+def _wrapped(plan: _Plan, cache: Cache, keep: Callable[..., None], counter: Counter) -> Callable[..., Any]:
     flights: dict[Any, Flight[Future[Outcome]]] = {}
     lock = threading.Lock()
 
     def call(*arguments: Any, **keywords: Any) -> Any:
-        db = plan.database(arguments, keywords)
-        if db is None:
+        names = plan.names(arguments, keywords)
+        if names is None:
             return plan.query(*arguments, **keywords)
-        key, tags = plan.names(db, arguments, keywords)
+        key, tags = names
+        found = cache.look_up(key, plan.kind)
+        if key in found:
+            counter.hit()
+            return found[key]
+        counter.add(misses=1)
         while True:
-            found = cache.get_many([key], plan.kind)
-            if key in found:
-                return found[key]
             versions = cache.seen(*tags)
             if versions is None:
                 return plan.query(*arguments, **keywords)
             # Whoever comes after a commit does not wait for what was selected before it.
-            flight_key = (id(db), key, frozenset(versions.items()))
+            flight_key = (key, frozenset(versions.items()))
             with lock:
                 flight = flights.get(flight_key)
                 leads = flight is None
@@ -166,10 +182,10 @@ def _wrapped(plan: _Plan, cache: Cache, ttl: Seconds) -> Callable[..., Any]:
                 return _landed(outcome)
             outcome = Outcome("nothing")
             try:
-                found = cache.get_many([key], plan.kind)  # the flight before may have landed meanwhile
+                found = cache.look_up(key, plan.kind)  # the flight before may have landed meanwhile
                 if key not in found:
                     found = {key: plan.query(*arguments, **keywords)}
-                    cache.set(key, found[key], kind=plan.kind, ttl=ttl, tags=tags, versions=versions)
+                    keep(key, found[key], tags=tags, versions=versions)
                 outcome = Outcome("value", found[key])
                 return found[key]
             except Exception as error:
@@ -183,23 +199,27 @@ def _wrapped(plan: _Plan, cache: Cache, ttl: Seconds) -> Callable[..., Any]:
     return call
 
 
-def _wrapped_async(plan: _Plan, cache: AsyncCache, ttl: Seconds) -> Callable[..., Awaitable[Any]]:
+def _wrapped_async(
+    plan: _Plan, cache: AsyncCache, keep: Callable[..., Awaitable[None]], counter: Counter
+) -> Callable[..., Awaitable[Any]]:
     flights: dict[Any, Flight[asyncio.Future[Outcome]]] = {}
 
     async def call(*arguments: Any, **keywords: Any) -> Any:
-        db = plan.database(arguments, keywords)
-        if db is None:
+        names = plan.names(arguments, keywords)
+        if names is None:
             return await plan.query(*arguments, **keywords)
-        key, tags = plan.names(db, arguments, keywords)
+        key, tags = names
+        found = await cache.look_up(key, plan.kind)
+        if key in found:
+            counter.hit()
+            return found[key]
+        counter.add(misses=1)
         while True:
-            found = await cache.get_many([key], plan.kind)
-            if key in found:
-                return found[key]
             versions = await cache.seen(*tags)
             if versions is None:
                 return await plan.query(*arguments, **keywords)
             loop = asyncio.get_running_loop()
-            flight_key = (id(loop), id(db), key, frozenset(versions.items()))
+            flight_key = (id(loop), key, frozenset(versions.items()))
             flight = flights.get(flight_key)
             if flight is not None:
                 flight.waiting += 1
@@ -210,10 +230,10 @@ def _wrapped_async(plan: _Plan, cache: AsyncCache, ttl: Seconds) -> Callable[...
             flight = flights[flight_key] = Flight(loop.create_future())
             outcome = Outcome("nothing")
             try:
-                found = await cache.get_many([key], plan.kind)
+                found = await cache.look_up(key, plan.kind)
                 if key not in found:
                     found = {key: await plan.query(*arguments, **keywords)}
-                    await cache.set(key, found[key], kind=plan.kind, ttl=ttl, tags=tags, versions=versions)
+                    await keep(key, found[key], tags=tags, versions=versions)
                 outcome = Outcome("value", found[key])
                 return found[key]
             except Exception as error:
