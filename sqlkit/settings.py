@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from sqlkit.errors import ConfigurationError
-from sqlkit.settings_sources import Found, Layer, environment, given, merged, read_config, read_env_file
+from sqlkit.settings_replicas import only_one_server, replica_parameters, several_dsns
+from sqlkit.settings_sources import Found, Layer, environment, given, merged, parsed, read_config, read_env_file
 
 __all__ = ["SecretDsn", "Settings"]
 
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=2_147_483)]  # the server counts milliseconds in an int4
+Dsns = Annotated[tuple[SecretStr, ...], BeforeValidator(several_dsns)]
 DEFAULT_MAX_SIZE = 10
 
 
@@ -92,7 +94,13 @@ class Settings(BaseSettings, metaclass=_Quiet):
     pool_max_idle: Seconds = Field(600.0, description="the time after which a surplus connection is closed")
     pool_ask_after: Seconds = Field(30.0, description="idle time after which a connection is asked if it lives")
     pooler: Literal["none", "transaction"] = Field("none", description="transaction: behind PgBouncer in that mode")
+    replicas: Dsns = Field((), description="DSNs of standbys that serve reads; several in one text with blanks")
+    replica_max_lag: Seconds = Field(10.0, description="the lag at which a replica is left, where a statement has none")
+    replica_wait: Seconds = Field(0.5, description="the wait for a replica to reach the token that is followed")
+    replica_ask_every: Seconds = Field(0.2, description="the time between two looks at a replica and at the primary")
     debug: bool = Field(False, description="log every statement by its name")
+    slow_after: Seconds | None = Field(None, description="log a statement that takes so long, by its name")
+    statistics: bool = Field(True, description="count calls, rows, errors and time of each query")
     name_statements: bool = Field(True, description="tell the server each statement's name, in a comment")
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
@@ -149,7 +157,12 @@ class Settings(BaseSettings, metaclass=_Quiet):
         if value is None:
             return None
         ports = [part.strip() for part in str(value).split(",")]
-        if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= 65535 for part in ports):
+        if len(ports) > 1 and not any(ports):  # so libpq reads a URL of several hosts without ports
+            return None
+        if not all(
+            (len(ports) > 1 and not part) or (part.isascii() and part.isdigit() and 1 <= int(part) <= 65535)
+            for part in ports
+        ):
             raise ValueError("a port is a whole number from 1 to 65535")
         return int(ports[0]) if len(ports) == 1 else ",".join(ports)
 
@@ -169,6 +182,23 @@ class Settings(BaseSettings, metaclass=_Quiet):
                 "Settings: no database is named; set DATABASE_URL (postgresql://user:password@host:port/database)"
                 " or DATABASE_NAME, in the environment, .env or config.yml, or use Database.embedded(folder)"
             )
+
+        self.of_replicas()
+
+    def of_replicas(self) -> tuple[Self, ...]:
+        """Return the settings of each replica: what its DSN says, and for the rest what these say.
+
+        Raises ConfigurationError.
+        """
+        place = self._place("replicas")
+        return tuple(self._of_replica(dsn, f"{place}: [{index}]") for index, dsn in enumerate(self.replicas))
+
+    def _of_replica(self, dsn: SecretStr, place: str) -> Self:
+        own = parsed(dsn.get_secret_value(), place)
+        only_one_server(own, place)
+        parts = {"host": None, "port": None, **own, "replicas": ()}
+        parts["parameters"] = replica_parameters(self.parameters, own.get("parameters", {}))
+        return self.replace(**parts)
 
     def _place(self, field: str) -> str:
         return self._places.get(field, f"the default {field}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
@@ -20,11 +21,13 @@ __all__ = [
     "Health",
     "Isolation",
     "PoolStatus",
+    "ReplicaStatus",
     "Transaction",
     "begins_with",
     "connect_keywords",
     "default_local",
     "narrowed",
+    "read_only",
     "search_path",
     "settled",
 ]
@@ -42,10 +45,28 @@ NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names off, and two te
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """A replica at one moment: whether it serves reads, or for what ``reason`` it was left.
+
+    ``lag`` is the time in seconds by which it is behind the primary at most, None where that is not known. ``size``
+    connections are open, ``checked_out`` are lent, ``waiting`` callers wait for one.
+    """
+
+    database: str
+    serving: bool
+    reason: str | None
+    lag: float | None
+    size: int
+    checked_out: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class PoolStatus:
     """A pool at one moment: ``size`` connections are open, ``checked_out`` are lent, ``available`` idle.
 
-    ``overflow`` is how many are open beyond ``min_size``, ``waiting`` how many callers wait for one.
+    ``overflow`` is how many are open beyond ``min_size``, ``waiting`` how many callers wait for one. The figures are
+    the primary's; each of the ``replicas`` has a pool of its own.
     """
 
     size: int
@@ -55,6 +76,7 @@ class PoolStatus:
     waiting: int
     min_size: int
     max_size: int
+    replicas: tuple[ReplicaStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +137,30 @@ def connect_keywords(settings: Settings) -> dict[str, Any]:
         "connect_timeout": max(2, math.ceil(settings.connect_timeout)),  # libpq takes 1 for 2
     }
     keywords |= {key: value for key, value in KEEPALIVES.items() if key not in settings.parameters}
+    if _chooses_among_servers(settings):
+        keywords["target_session_attrs"] = "read-write"
     if settings.pooler == "transaction":
         return keywords | {"prepare_threshold": None}
     own = " ".join(f"-c {name}={_option(value)}" for name, value in _session(settings).items())
     return keywords | {"options": f"{settings.parameters.get('options', '')} {own}".strip()}
+
+
+def read_only(settings: Settings) -> Settings:
+    """Return settings whose connections are read-only, by libpq's options, which a pooler in transaction mode refuses.
+
+    A replica that is promoted keeps its connections, and would take writes of a function that a query calls.
+    """
+    if settings.pooler == "transaction":
+        return settings
+    options = f"{settings.parameters.get('options', '')} -c default_transaction_read_only=on".strip()
+    return settings.replace(parameters=settings.parameters | {"options": options})
+
+
+def _chooses_among_servers(settings: Settings) -> bool:
+    """Whether several servers are named and nothing says which to take: the one that takes writes, then."""
+    hosts = f"{settings.host or ''}{settings.parameters.get('hostaddr', '')}"
+    said = "target_session_attrs" in settings.parameters or "PGTARGETSESSIONATTRS" in os.environ
+    return "," in hosts and not said
 
 
 def default_local(settings: Settings) -> Local | None:
