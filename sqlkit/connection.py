@@ -23,6 +23,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
 
 from sqlkit.places import calling_frame
+from sqlkit.statistics import Counts, Tally
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult
@@ -58,6 +59,7 @@ class Memory:
     database.
 
     ``logs`` says that each statement is logged by its name, ``names`` that the server is told it in a comment.
+    ``counts`` are its figures of each query and ``tally`` what adds them up, None where nobody asks for them.
     ``home`` is the path that the connection came with, once asked for. ``moves`` is the number of the last raw SQL
     that may have changed the search path, 0 for none. The pool's own: ``begins`` is SQL that rides along with each
     BEGIN (what a bound view sets), ``commits`` and ``committed`` count the COMMITs that psycopg sent and that
@@ -73,6 +75,7 @@ class Memory:
         "begins",
         "commits",
         "committed",
+        "counts",
         "home",
         "logs",
         "moves",
@@ -83,6 +86,7 @@ class Memory:
         "reader",
         "returned",
         "serial",
+        "tally",
         "touched",
         "types",
     )
@@ -95,6 +99,8 @@ class Memory:
         self.home: bytes | None = None
         self.logs = False
         self.names = True
+        self.tally: Tally | None = None
+        self.counts: Counts = {}
         self.serial = 0
         self.touched = False
         self._stream: Any = None

@@ -30,6 +30,7 @@ from sqlkit.database.options import (
 from sqlkit.database.retries import Retries
 from sqlkit.errors import PoolExhausted
 from sqlkit.places import Place, calling_place
+from sqlkit.statistics import Statistics
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
@@ -274,6 +275,13 @@ class AsyncDatabase(AsyncView):
         await self._pool.resize(settings.pool_min_size, settings.pool_max_size)
         self._pool.retime(settings.pool_timeout, settings.pool_max_lifetime)
         self.settings = settings
+
+    def statistics(self, *, reset: bool = False) -> Statistics:
+        """Return what the queries of this database have done, by their names; with ``reset`` count anew from now on.
+
+        Its views, blocks and transactions are in it, raw SQL and connections of your own are not.
+        """
+        return self._pool.tally.read(reset=reset)
 
     def status(self) -> PoolStatus:
         """Return the figures of the pool at this moment."""

@@ -33,6 +33,7 @@ from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.holders import Holders
 from sqlkit.database.options import PoolStatus, connect_keywords
 from sqlkit.errors import PoolExhausted
+from sqlkit.statistics import Tally
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
@@ -63,6 +64,8 @@ class PoolCore(BasePool):
         self.where = settings.safe_dsn
         self.logs = settings.debug
         self.names = settings.name_statements
+        self.tally = Tally(settings.slow_after)
+        self.counts = settings.statistics or settings.slow_after is not None
         self.ask_after = settings.pool_ask_after
         self.resets = settings.pooler == "none"
         self.trouble: Exception | None = None
@@ -89,6 +92,9 @@ class PoolCore(BasePool):
         memory = memory_of(conn)
         memory.logs = self.logs
         memory.names = self.names
+        if self.counts:
+            memory.tally = self.tally
+            self.tally.join(conn, memory.counts)
         memory.readable = _readable(conn.pgconn.socket)
         memory.returned = monotonic()
         self.trouble = None

@@ -1,0 +1,52 @@
+"""Counting a call at its end: on the connection that it ran on, for the Database that lent it."""
+
+from __future__ import annotations
+
+from time import perf_counter_ns
+from typing import Any
+
+from sqlkit.connection import Memory
+from sqlkit.contracts.contract import Cardinality
+from sqlkit.execution.query import Query
+from sqlkit.statistics import FIRST_BUCKET, ROWS, TIME, Event, figures_of
+
+__all__ = ["count", "fail", "rows_of"]
+
+ONE, OPTIONAL, ALL, AFFECTED = Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.ALL, Cardinality.AFFECTED
+
+
+def rows_of(query: Query, made: Any) -> int:
+    """Return how many rows a call returned or affected, by what it promises."""
+    cardinality = query.cardinality
+    if cardinality is ONE:
+        return 1
+    if cardinality is ALL:
+        return len(made)
+    if cardinality is OPTIONAL:
+        return made is not None
+    return made if cardinality is AFFECTED else 0
+
+
+def count(memory: Memory, query: Query, text: str, began: int, rows: int, size: int | None = None) -> None:
+    """Count a call that ended well; ``began`` is a time of ``perf_counter_ns``."""
+    spent = perf_counter_ns() - began
+    figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
+    figures[TIME] += spent
+    figures[ROWS] += rows
+    figures[FIRST_BUCKET + spent.bit_length()] += 1
+    tally = memory.tally
+    if tally is not None and spent >= tally.notice:
+        tally.tell(Event(query.statement, text, spent, rows, None, size))
+
+
+def fail(memory: Memory, query: Query, text: str, began: int, error: BaseException, size: int | None = None) -> None:
+    """Count a call that ended with an error."""
+    spent = perf_counter_ns() - began
+    figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
+    figures[TIME] += spent
+    figures[FIRST_BUCKET + spent.bit_length()] += 1
+    tally = memory.tally
+    if tally is not None:
+        tally.failed(query.statement, error)
+        if spent >= tally.notice:
+            tally.tell(Event(query.statement, text, spent, 0, error, size))
