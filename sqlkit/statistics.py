@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from sqlkit.statements import Statement
 
@@ -28,6 +28,7 @@ __all__ = [
     "TIME",
     "Counts",
     "Event",
+    "Hits",
     "QueryStatistics",
     "Statistics",
     "Tally",
@@ -66,6 +67,12 @@ def figures_of(counts: Counts, statement: Statement) -> list[int]:
 
 def _key(statement: Statement) -> Statement | None:
     return statement if statement.full_name else None
+
+
+class Hits(Protocol):
+    """What counts the calls of a query that a cache answered."""
+
+    hits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +171,7 @@ class Tally:
         self._open: list[tuple[weakref.ref[Any], Counts]] = []
         self._closed: Counts = {}
         self._errors: dict[Statement | None, Counter[str]] = {}
-        self._hits: Counter[Statement | None] = Counter()
+        self._caches: dict[Statement | None, list[Hits]] = {}
         self._base: dict[tuple[str, str], QueryStatistics] = {}
         self._since = datetime.now(UTC)
 
@@ -179,10 +186,12 @@ class Tally:
         with self._lock:
             self._errors.setdefault(_key(statement), Counter())[type(error).__name__] += 1
 
-    def hit(self, statement: Statement) -> None:
-        """Count a call that a cache answered."""
+    def adopt(self, statement: Statement, cache: Hits) -> None:
+        """Take in what a cache counts of a query; a second time does nothing."""
         with self._lock:
-            self._hits[statement] += 1
+            known = self._caches.setdefault(statement, [])
+            if cache not in known:
+                known.append(cache)
 
     def tell(self, event: Event) -> None:
         """Tell the log of a call that took long, and the observers of any."""
@@ -235,7 +244,7 @@ class Tally:
     def _total(self) -> list[tuple[tuple[str, str], QueryStatistics]]:
         figures = _added([self._closed, *(counts for _, counts in self._open)])
         total: dict[tuple[str, str], QueryStatistics] = {}
-        for statement in {**figures, **self._hits}:
+        for statement in {**figures, **self._caches}:
             query = self._query(statement, figures.get(statement) or [0] * (FIRST_BUCKET + BUCKETS))
             key = query.name, query.place  # of which there are two where a file was loaded twice
             total[key] = _combined(total[key], query, 1) if key in total else query
@@ -247,7 +256,7 @@ class Tally:
             place="" if statement is None else statement.place,
             calls=sum(figures[FIRST_BUCKET:]),
             rows=figures[ROWS],
-            hits=self._hits[statement],
+            hits=sum(cache.hits for cache in self._caches.get(statement, ())),
             nanoseconds=figures[TIME],
             errors=dict(self._errors.get(statement, {})),
             histogram=tuple(figures[FIRST_BUCKET:]),

@@ -21,6 +21,7 @@ from sqlkit.caching.entries import JITTER, Seconds, checked_tags, lifetime
 from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
 from sqlkit.errors import ConfigurationError
+from sqlkit.statistics import Tally
 
 __all__ = ["cached"]
 
@@ -68,8 +69,10 @@ def cached(
         wanted = "an AsyncCache" if contract.asynchronous else "a Cache"
         raise ConfigurationError(f"{contract.label}: takes {wanted}, not {type(cache).__name__}")
     lifetime(ttl, jitter)
-    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache.tags.covers)
-    counter = cache.counter_of(f"{statement.path.parent.name}.{statement.path.stem}.{statement.name}")
+    counter = cache.counter_of(statement.full_name)
+    plan = _Plan(
+        query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache.tags.covers, counter
+    )
     run = _wrapped_async if contract.asynchronous else _wrapped
     keep: Any = partial(cache.set, kind=plan.kind, ttl=ttl, jitter=jitter)
     return cast("F", wraps(query)(run(plan, cast("Any", cache), keep, counter)))
@@ -93,8 +96,17 @@ class Flight(Generic[W]):
 class _Plan:
     """What a call is kept under, and what it returns."""
 
-    def __init__(self, query: Any, contract: Contract, key: Any, tags: Any, covers: Callable[[object], bool]) -> None:
+    def __init__(
+        self,
+        query: Any,
+        contract: Contract,
+        key: Any,
+        tags: Any,
+        covers: Callable[[object], bool],
+        counter: Counter,
+    ) -> None:
         self.query = query
+        self._counter = counter
         self._covers = covers
         self._executor = contract.executor
         self._signature = contract.signature
@@ -128,6 +140,9 @@ class _Plan:
     def _names(self, db: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Names | None:
         if not self._covers(db):
             return None
+        tally: Tally | None = getattr(db, "tally", None)
+        if tally is not None:  # whose statistics tell of the hits too
+            tally.adopt(self.query.sqlkit_statement, self._counter)
         bound = self._signature.bind(*arguments, **keywords)
         bound.apply_defaults()
         given = {name: value for name, value in bound.arguments.items() if name != self._executor}

@@ -30,7 +30,7 @@ from sqlkit.database.options import (
 from sqlkit.database.retries import Retries
 from sqlkit.errors import PoolExhausted
 from sqlkit.places import Place, calling_place
-from sqlkit.statistics import Statistics
+from sqlkit.statistics import Statistics, Tally
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
@@ -105,6 +105,11 @@ class AsyncView:
         Raises PoolExhausted when none comes in time.
         """
         return await self._pool.lend(holder)
+
+    @property
+    def tally(self) -> Tally:
+        """What counts for the database: for what watches it, see ``sqlkit.telemetry``."""
+        return self._pool.tally
 
     async def take_back(self, conn: psycopg.AsyncConnection[Any]) -> None:
         """Take a lent connection back; what is not as it was is put back, what is broken is replaced."""

@@ -29,7 +29,7 @@ from sqlkit.database.retries import Retries
 from sqlkit.database.sync_pool import Pool
 from sqlkit.errors import PoolExhausted
 from sqlkit.places import Place, calling_place
-from sqlkit.statistics import Statistics
+from sqlkit.statistics import Statistics, Tally
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
@@ -103,6 +103,11 @@ class View:
         Raises PoolExhausted when none comes in time.
         """
         return self._pool.lend(holder)
+
+    @property
+    def tally(self) -> Tally:
+        """What counts for the database: for what watches it, see ``sqlkit.telemetry``."""
+        return self._pool.tally
 
     def take_back(self, conn: psycopg.Connection[Any]) -> None:
         """Take a lent connection back; what is not as it was is put back, what is broken is replaced."""
