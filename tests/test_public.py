@@ -62,6 +62,8 @@ HEAVY = [
     "pytest",
     "redis",
     "cachetools",
+    "prometheus_client",
+    "opentelemetry",
     "sqlkit.database",
 ]
 
