@@ -24,7 +24,7 @@ from sqlkit.connection import memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution.arguments import dump
-from sqlkit.execution.calls import enter
+from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import load, make_rows
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle

@@ -27,7 +27,7 @@ from sqlkit.contracts.contract import Cardinality
 from sqlkit.errors import ArgumentError, ConnectionBusy, ContractError
 from sqlkit.execution.arguments import not_encodable
 from sqlkit.execution.bulk import chunks_of, lacks, note
-from sqlkit.execution.calls import enter
+from sqlkit.execution.careful import enter
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import (
     Connection,

@@ -14,7 +14,7 @@ from psycopg.pq.abc import PGresult
 from sqlkit.connection import memory_of
 from sqlkit.errors import ArgumentError, ConnectionBusy, RowError
 from sqlkit.execution.arguments import dump
-from sqlkit.execution.calls import enter
+from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import make
 from sqlkit.execution.lending import Local
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle

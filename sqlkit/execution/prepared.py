@@ -32,6 +32,7 @@ __all__ = [
     "command",
     "execute",
     "forget",
+    "known_path",
     "named",
     "prepare",
     "round_trip",
@@ -139,24 +140,31 @@ def command(pgconn: PGconn, text: bytes, values: Sequence[bytes | None] | None =
     return (yield from round_trip(pgconn))
 
 
-def search_path(conn: Connection, memory: Memory, path: str | None = None) -> PQGen[bytes]:
-    """Return the search path of the next statement, as a key; ``path`` is what a bound view sets.
+def known_path(conn: Connection, memory: Memory) -> bytes | None:
+    """Return the search path of the next statement, as a key, where nobody has to be asked for it.
 
-    PostgreSQL 18 and later report it. Before, it is asked for: once on a connection that only sqlkit uses, each time
-    where raw SQL ran, which may have changed it.
+    PostgreSQL 18 and later report it. Before, it is known on a connection that only sqlkit uses, once it was asked for.
     """
-    if path is not None:
-        return path.encode(conn.pgconn._encoding)
     reported = conn.pgconn.parameter_status(b"search_path")
     if reported is not None:
         return reported
-    if memory.touched:
-        return (yield from _ask_path(conn))
-    if memory.path:
-        return memory.path
-    if memory.home is None:
-        memory.home = yield from _ask_path(conn)
-    return memory.home
+    return None if memory.touched else memory.path or memory.home
+
+
+def search_path(conn: Connection, memory: Memory, path: str | None = None) -> PQGen[bytes]:
+    """Return the search path of the next statement, as a key; ``path`` is what a bound view sets.
+
+    Where it is not known it is asked for: each time where raw SQL ran, which may have changed it.
+    """
+    if path is not None:
+        return path.encode(conn.pgconn._encoding)
+    known = known_path(conn, memory)
+    if known is not None:
+        return known
+    asked = yield from _ask_path(conn)
+    if not memory.touched:
+        memory.home = asked
+    return asked
 
 
 def _ask_path(conn: Connection) -> PQGen[bytes]:

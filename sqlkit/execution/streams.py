@@ -20,7 +20,7 @@ import psycopg
 
 from sqlkit.connection import memory_of
 from sqlkit.errors import ConnectionBusy
-from sqlkit.execution.calls import recover
+from sqlkit.execution.careful import recover
 from sqlkit.execution.courses import Course
 from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender, borrow, borrow_async
 from sqlkit.execution.query import Query
