@@ -48,12 +48,16 @@ class AsyncWaiter:
         """Take a connection, as psycopg calls it."""
         return self.offer(conn)
 
-    async def fail(self, error: Exception) -> bool:
+    def refuse(self, error: Exception) -> bool:
         """End the wait with an error, unless it is over."""
         if self.future.done():
             return False
         self.future.set_exception(error)
         return True
+
+    async def fail(self, error: Exception) -> bool:
+        """End the wait with an error, as psycopg calls it."""
+        return self.refuse(error)
 
     def _expire(self) -> None:
         if not self.future.done():

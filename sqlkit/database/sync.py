@@ -13,6 +13,7 @@ import psycopg
 
 from sqlkit.connection import PooledConnection, memory_of, send
 from sqlkit.database.borrowing import Before, commits_cleanly, dress, ended, left_unusable, log, undress
+from sqlkit.database.following import ASKING, Following, followed
 from sqlkit.database.health import QUESTION, answered, unanswered
 from sqlkit.database.options import (
     Begins,
@@ -25,8 +26,11 @@ from sqlkit.database.options import (
     narrowed,
     settled,
 )
+from sqlkit.database.positions import ASK_TOKEN, parsed_token, settled_end, written_token
 from sqlkit.database.retries import Retries
 from sqlkit.database.sync_pool import Pool
+from sqlkit.database.sync_replicas import PoolWithReplicas
+from sqlkit.database.watching import ANSWER_WITHIN, answer
 from sqlkit.errors import PoolExhausted
 from sqlkit.places import Place, calling_place
 from sqlkit.statistics import Statistics, Tally
@@ -178,7 +182,8 @@ class Database(View):
     __module__ = "sqlkit"
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(Pool(settings), default_local(settings))
+        pool = PoolWithReplicas(settings) if settings.replicas else Pool(settings)
+        super().__init__(pool, default_local(settings))
         self.settings = settings
         self._server: Embedded | None = None
 
@@ -250,6 +255,34 @@ class Database(View):
         self._pool.resize(settings.pool_min_size, settings.pool_max_size)
         self._pool.retime(settings.pool_timeout, settings.pool_max_lifetime)
         self.settings = settings
+
+    def following(self, token: str | None = None, *, within: float | None = None) -> Following:
+        """Return a block in whose reads nothing is older than what the block writes, or than a token of ``token()``.
+
+        A read that may run on a replica goes to one that has it, else to the primary. With a token it waits for a
+        replica that has not, ``within`` seconds at most (the setting ``replica_wait``). Raises ArgumentError for what
+        is no token.
+        """
+        position = 0 if token is None else parsed_token(token)
+        wait = self.settings.replica_wait if within is None else within
+        return Following(self._pool, position, 0.0 if token is None else wait, watched=bool(self.settings.replicas))
+
+    def token(self) -> str:
+        """Ask the primary for a token: it stands for all that was written before.
+
+        It is a short text, for a cookie or a header: ``following`` takes it, also in another process.
+        """
+        asked = time.monotonic()
+        conn = self._pool.lend(ASKING)
+        try:
+            found = conn.wait(answer(conn, ASK_TOKEN), timeout=ANSWER_WITHIN)
+        finally:
+            self._pool.take_back(conn)
+        position = settled_end(found[0] or 0)
+        for following in followed(self._pool):
+            following.cover(asked, position)
+            following.reach(position)
+        return written_token(position)
 
     def statistics(self, *, reset: bool = False) -> Statistics:
         """Return what the queries of this database have done, by their names; with ``reset`` count anew from now on.

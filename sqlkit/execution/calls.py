@@ -20,7 +20,7 @@ from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution.arguments import dump
 from sqlkit.execution.careful import Call, recover
 from sqlkit.execution.collecting import collect
-from sqlkit.execution.lending import AsyncExecutor, Executor, Local, lend, lend_async
+from sqlkit.execution.lending import AsyncExecutor, Executor, Local, elsewhere, lend, lend_async
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, check, known_path
 from sqlkit.execution.query import Query
 from sqlkit.statements import Variant
@@ -93,8 +93,13 @@ def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) ->
     try:
         with conn.lock:
             return conn.wait(perform(conn, query, variant, values, db.local))
+    except psycopg.Error as error:
+        other = elsewhere(db, conn, query, error)
+        if other is None:
+            raise
     finally:
         db.take_back(conn)
+    return call(other, query, variant, values)
 
 
 async def call_async(db: AsyncExecutor, query: Query, variant: Variant, values: Sequence[Any]) -> Any:
@@ -106,5 +111,10 @@ async def call_async(db: AsyncExecutor, query: Query, variant: Variant, values: 
     try:
         async with conn.lock:
             return await conn.wait(perform(conn, query, variant, values, db.local))
+    except psycopg.Error as error:
+        other = elsewhere(db, conn, query, error)
+        if other is None:
+            raise
     finally:
         await db.take_back(conn)
+    return await call_async(other, query, variant, values)

@@ -18,6 +18,7 @@ __all__ = [
     "Local",
     "borrow",
     "borrow_async",
+    "elsewhere",
     "lend",
     "lend_async",
 ]
@@ -112,6 +113,14 @@ async def lend_async(db: AsyncLender, query: Query) -> psycopg.AsyncConnection[A
         raise not_an_executor(query, db, "a psycopg AsyncConnection or an AsyncDatabase")
     conn: psycopg.AsyncConnection[Any] = await pending
     return conn
+
+
+def elsewhere(
+    db: object, conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any], query: Query, error: psycopg.Error
+) -> Any:
+    """Return a lender of other connections for a read that failed on a replica; None where the error is the answer."""
+    go_on: Callable[..., Any] | None = getattr(getattr(conn, "_pool", None), "go_on", None)
+    return None if go_on is None else go_on(db, conn, query, error)
 
 
 def not_an_executor(query: Query, db: object, wanted: str) -> TypeError:
