@@ -10,7 +10,20 @@ import psycopg
 import typer
 from typer.core import TyperGroup
 
-from sqlkit.cli import check, demo, describe, diagram, generate, health, migrate, partitions, psql
+from sqlkit.cli import (
+    backup,
+    check,
+    demo,
+    describe,
+    diagram,
+    generate,
+    health,
+    looking,
+    migrate,
+    partitions,
+    psql,
+    reset,
+)
 from sqlkit.cli.output import say
 from sqlkit.errors import SqlkitError
 
@@ -59,8 +72,16 @@ app.command("describe")(describe.describe_command)
 app.command("generate")(generate.generate_command)
 app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql)
 app.command("health")(health.health)
+app.command("status")(looking.status_command)
+app.command("slow")(looking.slow_command)
+app.command("locks")(looking.locks_command)
+app.command("tables")(looking.tables_command)
+app.command("indexes")(looking.indexes_command)
 app.command("partitions")(partitions.partitions_command)
 app.command("diagram")(diagram.diagram_command)
+app.command("backup")(backup.backup_command)
+app.command("restore")(backup.restore_command)
+app.command("reset")(reset.reset)
 
 
 def _show_version(wanted: bool) -> None:
