@@ -57,6 +57,11 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     return invoke
 
 
+def confirmed(dsn: str) -> tuple[str, str]:
+    """Return the option that names the database, for what destroys."""
+    return "--confirm", str(conninfo_to_dict(dsn)["dbname"])
+
+
 def spawn(*arguments: str, program: str = MAIN, **options: Any) -> subprocess.Popen[str]:
     """Run a command as a process of its own."""
     return subprocess.Popen(
@@ -210,7 +215,7 @@ def test_nothing_configured_uses_the_embedded_server(run: Run, tmp_path: Path) -
 
 def test_migrate_up_status_history_down(run: Run, dsn: str) -> None:
     """The daily verbs: status before, up, status after, history, down by one and by more, up again."""
-    where = ("--dsn", dsn, "--app", "soleil")
+    where = ("--dsn", dsn, "--app", "soleil", *confirmed(dsn))
     assert run("migrate", "status", *where).stdout.splitlines() == [f"{name}: not applied yet" for name in APPLIED]
     assert run("migrate", *where).stdout.splitlines() == [f"{name}: applied" for name in APPLIED]
     assert run("migrate", "up", *where).stdout == "everything is applied (schema soleil)\n"
@@ -225,7 +230,7 @@ def test_migrate_up_status_history_down(run: Run, dsn: str) -> None:
 
 def test_migrate_down_when_there_is_nothing(run: Run, dsn: str) -> None:
     """A way down from nothing says so and is no error."""
-    result = run("migrate", "down", "--app", "soleil", "--dsn", dsn)
+    result = run("migrate", "down", "--app", "soleil", "--dsn", dsn, *confirmed(dsn))
     assert (result.exit_code, result.stdout) == (0, "there is nothing to roll back (schema soleil)\n")
 
 
@@ -233,7 +238,7 @@ def test_migrate_schemas_are_apart(run: Run, dsn: str) -> None:
     """--schema gives each schema its tables and its history."""
     for schema in ("north", "south"):
         assert run("migrate", "--app", "soleil", "--dsn", dsn, "--schema", schema).exit_code == 0
-    down = ("migrate", "down", "--app", "soleil", "--dsn", dsn, "--schema", "north")
+    down = ("migrate", "down", "--app", "soleil", "--dsn", dsn, "--schema", "north", *confirmed(dsn))
     run(*down, "--count", str(len(APPLIED)))
     with psycopg.connect(dsn) as conn:
         found = conn.execute("select to_regclass('north.songs') is null, to_regclass('south.songs') is null")
@@ -246,7 +251,7 @@ def test_migrate_folder_of_ones_own(run: Run, dsn: str) -> None:
     assert written == ["mine/0001.create-things.sql", "mine/0001.create-things.rollback.sql"]
     for path, text in zip(written, ("create table things (a int);\n", "drop table things;\n"), strict=True):
         Path(path).write_text(Path(path).read_text() + text)
-    where = ("--migrations", "mine", "--dsn", dsn, "--schema", "mine")
+    where = ("--migrations", "mine", "--dsn", dsn, "--schema", "mine", *confirmed(dsn))
     assert run("migrate", *where).stdout == "0001.create-things: applied\n"
     assert run("migrate", "down", *where).stdout == "0001.create-things: rolled back\n"
 
@@ -278,7 +283,7 @@ def test_migrate_current(run: Run, dsn: str) -> None:
     moment = r"applied \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC"
     found = run("migrate", "current", *where).stdout
     assert re.fullmatch(rf"{re.escape(APPLIED[-1])}: {moment}, everything is applied\n", found)
-    run("migrate", "down", *where)
+    run("migrate", "down", *where, *confirmed(dsn))
     found = run("migrate", "current", *where).stdout
     assert re.fullmatch(rf"{re.escape(APPLIED[-2])}: {moment}, 1 not applied yet\n", found)
 

@@ -21,6 +21,7 @@ from sqlkit.apps import openai_frontend as frontend
 from sqlkit.cli.app import app
 from sqlkit.operations.partitions import ensure_partitions
 from sqlkit.testing import rolled_back
+from tests.test_cli import confirmed
 
 SCHEMA = "openai_frontend"
 Connection = psycopg.Connection[Any]
@@ -211,7 +212,7 @@ def test_the_command_knows_the_chains(dsn: str, tmp_path: Path, monkeypatch: pyt
 
     names = ["0001.create-users", "0001.create-api-keys", "0001.create-logs", "0001.create-usage"]
     assert said() == [f"{name}: applied" for name in names]
-    assert said("down", "--count", "2") == [f"{name}: rolled back" for name in names[:1:-1]]
+    assert said("down", "--count", "2", *confirmed(dsn)) == [f"{name}: rolled back" for name in names[:1:-1]]
     assert said("status") == [f"{name}: not applied yet" for name in names[2:]]
     assert said("up") == [f"{name}: applied" for name in names[2:]]
     ran = CliRunner().invoke(app, ["migrate", "new", "add-notes", "--app", "openai_frontend"])

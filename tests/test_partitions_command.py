@@ -17,6 +17,7 @@ from sqlkit.cli.partitions import tables_of_app
 from sqlkit.operations import Partitioned, keep_partitions, list_partitions, make_partitions
 from sqlkit.operations.diagram import diagram
 from tests.partitioned_tables import MONTHS, made_tables, utc
+from tests.test_cli import confirmed
 
 Run = Callable[..., Any]
 
@@ -44,7 +45,20 @@ def test_a_table_of_ones_own(run: Run, dsn: str) -> None:
     """One table is named with the length of its partitions; what was made and dropped is told, then that all stands."""
     with made_tables(dsn) as conn:
         make_partitions(conn, MONTHS, [utc(2005, 12)])
-    command = ("partitions", "--dsn", dsn, "--table", "logs", "--by", "month", "--ahead", "1", "--keep", "3")
+    command = (
+        "partitions",
+        "--dsn",
+        dsn,
+        "--table",
+        "logs",
+        "--by",
+        "month",
+        "--ahead",
+        "1",
+        "--keep",
+        "3",
+        *confirmed(dsn),
+    )
     first = run(*command)
     assert first.exit_code == 0, first.output
     assert first.stdout.startswith("logs: made logs_20")
@@ -97,7 +111,19 @@ def test_every_partitioned_table_is_declared(dsn: str, name: str) -> None:
 def test_numbers_are_given(run: Run, dsn: str) -> None:
     """--table, --ahead and --keep narrow and change what an application declares."""
     migrate_app(dsn, "analysis", "analysis")
-    command = ("partitions", "analysis", "--dsn", dsn, "--table", "system_logs", "--ahead", "1", "--keep", "2")
+    command = (
+        "partitions",
+        "analysis",
+        "--dsn",
+        dsn,
+        "--table",
+        "system_logs",
+        "--ahead",
+        "1",
+        "--keep",
+        "2",
+        *confirmed(dsn),
+    )
     assert run(*command).exit_code == 0
     with psycopg.connect(dsn, autocommit=True, options="-csearch_path=analysis") as conn:
         logs = Partitioned("system_logs", by="day")
@@ -136,7 +162,8 @@ def test_what_is_busy_is_left_to_the_next_run(run: Run, dsn: str, monkeypatch: p
     with made_tables(dsn) as conn, psycopg.connect(dsn) as reader:
         make_partitions(conn, MONTHS, [utc(2005, 12)])
         reader.execute("select count(*) from logs")
-        done = run("partitions", "--dsn", dsn, "--table", "logs", "--by", "month", "--ahead", "0", "--keep", "3")
+        command = ("partitions", "--dsn", dsn, "--table", "logs", "--by", "month", "--ahead", "0", "--keep", "3")
+        done = run(*command, *confirmed(dsn))
         assert done.exit_code == 1
         assert "busy logs_2005_12" in done.stdout
 

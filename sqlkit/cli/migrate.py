@@ -11,11 +11,12 @@ import typer
 from rich.table import Table
 
 from sqlkit.apps import MIGRATIONS
+from sqlkit.cli.confirming import ConfirmOption, confirm
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
 from sqlkit.errors import ConfigurationError
 
-__all__ = ["Action", "migrate"]
+__all__ = ["Action", "chosen_migrations", "migrate", "rolled_back"]
 
 
 FOLDER = Path("migrations")  # what is meant where neither option says so
@@ -72,10 +73,12 @@ def migrate(
         str, typer.Option("--prefix", metavar="PREFIX", help="For --adopt: what table names begin with, such as app_.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="For --adopt: mark nothing.")] = False,
+    confirmed: ConfirmOption = None,
 ) -> None:
     """Apply the migrations that are not applied yet, or look at them, or go back.
 
-    The schema is --schema, else the one of the settings, else the application's name.
+    The schema is --schema, else the one of the settings, else the application's name. Going back drops tables with
+    their rows, so it asks for the database's name, or takes it by --confirm.
     """
     if adopt and action is not Action.UP:
         raise typer.BadParameter("stands alone: nothing is applied or rolled back", param_hint="--adopt")
@@ -83,7 +86,7 @@ def migrate(
         raise typer.BadParameter("belongs to --adopt", param_hint="--prefix" if prefix else "--dry-run")
     if (action is Action.NEW) is (name is None):
         raise typer.BadParameter("new takes a name, such as create-songs, and nothing else does", param_hint="name")
-    places, default_schema = _migrations(app, migrations)
+    places, default_schema = chosen_migrations(app, migrations)
     if action is Action.NEW:
         if len(places) > 1:
             raise ConfigurationError(f"which chain? give --migrations ({', '.join(map(str, places))})")
@@ -95,10 +98,14 @@ def migrate(
         if adopt:
             _adopt(settings.dsn(), places, where, prefix, dry_run)
             return
+        if action is Action.DOWN:
+            confirm(
+                target, confirmed, f"This rolls back {count} migration{'s' if count > 1 else ''} with what they made"
+            )
         answers.print(_do(action, settings.dsn(), places, where, count), markup=False, soft_wrap=True)
 
 
-def _migrations(app: str | None, folder: Path | None) -> tuple[list[Path], str | None]:
+def chosen_migrations(app: str | None, folder: Path | None) -> tuple[list[Path], str | None]:
     """Return the folders that are meant and, for an application, the schema that is its own.
 
     It is one folder, but for an application whose modules have chains of their own.
@@ -127,7 +134,7 @@ def _do(action: Action, dsn: str, places: list[Path], schema: str | None, count:
         pending = [name for place in places for name in migrations.pending(dsn, place, schema=schema)]
         return _listed(pending, "not applied yet", "everything is applied", schema)
     if action is Action.DOWN:
-        return _listed(_rolled_back(dsn, places, schema, count), "rolled back", "there is nothing to roll back", schema)
+        return _listed(rolled_back(dsn, places, schema, count), "rolled back", "there is nothing to roll back", schema)
     applied = [name for place in places for name in migrations.migrate(dsn, place, schema=schema)]
     return _listed(applied, "applied", "everything is applied", schema)
 
@@ -153,14 +160,14 @@ def _adopt(dsn: str, places: list[Path], schema: str | None, prefix: str, dry_ru
         raise typer.Exit(1)
 
 
-def _rolled_back(dsn: str, places: list[Path], schema: str | None, count: int) -> list[str]:
-    """Roll back the last migrations, whichever of the chains each is of."""
+def rolled_back(dsn: str, places: list[Path], schema: str | None, count: int | None) -> list[str]:
+    """Roll back the last migrations (None: all), whichever of the chains each is of."""
     from sqlkit.migrate import history, rollback
 
     if len(places) == 1:
         return rollback(dsn, places[0], schema=schema, count=count)
     undone: list[str] = []
-    for applied in reversed(history(dsn, schema=schema)[-count:]):
+    for applied in reversed(history(dsn, schema=schema)[-count if count else None :]):
         place = next((one for one in places if (one / f"{applied.migration_id}.sql").exists()), places[0])
         undone += rollback(dsn, place, schema=schema)
     return undone

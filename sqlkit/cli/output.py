@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
-__all__ = ["answers", "say"]
+__all__ = ["answers", "remarks", "say"]
 
 answers = Console(highlight=False)
-_remarks = Console(stderr=True, highlight=False)
+remarks = Console(stderr=True, highlight=False)
 
 
 def say(remark: str, *, error: bool = False) -> None:
     """Write a remark or an error to stderr, as it is."""
-    _remarks.print(f"sqlkit: {remark}", markup=False, soft_wrap=True, style="red" if error else "dim")
+    remarks.print(f"sqlkit: {remark}", markup=False, soft_wrap=True, style="red" if error else "dim")

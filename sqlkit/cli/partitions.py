@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from sqlkit.cli.confirming import ConfirmOption, confirm
 from sqlkit.cli.diagram import app_named
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
@@ -43,14 +44,21 @@ def partitions_command(
         int | None,
         typer.Option("--keep", min=0, help="How many whole ones before today's stay; else all of a --table."),
     ] = None,
+    confirmed: ConfirmOption = None,
 ) -> None:
     """Make the partitions that are missing and drop those past their retention, with their rows; say what was done.
 
     To be run daily, by as many at once as there are. Status 1 where something could not be locked in time, and is
-    left to the next run.
+    left to the next run. A retention that an application declares needs no question; one that --keep gives asks for
+    the database's name, or takes it by --confirm.
     """
     tables = _tables(app, table, by, {"ahead": ahead, "keep": keep})
     with opened_target(dsn, folder, schema=schema) as target:
+        if keep is not None:
+            names = ", ".join(one.table for one in tables)
+            confirm(
+                target, confirmed, f"This drops all but the last {keep} whole partitions of {names}, with their rows"
+            )
         settings = target.settings.replace(schema=target.settings.schema or app)
         busy = False
         with Database.connect(settings, application_name="sqlkit partitions") as db:

@@ -1,0 +1,173 @@
+"""A program of PostgreSQL's as a child: its words listened to, its end certain, no secret on its command line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from sqlkit.errors import BackupError, ConfigurationError
+
+__all__ = ["Child", "Stopped", "command_conninfo", "environment", "started"]
+
+POLL_SECONDS = 0.05
+LEAVE_SECONDS = 10.0
+KEPT_LINES = 5
+
+#: Runs a program that Linux ends with this process, also when that is killed (PR_SET_PDEATHSIG is 1, SIGTERM 15).
+LAUNCH = """
+import ctypes, os, sys
+parent = int(sys.argv[1])
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+if os.getppid() == parent:
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
+#: What introduces a sentence of the program or of the server; what a row holds stands in other lines.
+REASON = re.compile(r"^(?:[\w.]+: )?(?:.*?: )?(?:error|fatal|ERROR|FATAL|PANIC): +(?P<reason>.*)$")
+
+
+class Stopped(BackupError):
+    """Somebody asked for an end before there was one; nothing was left behind."""
+
+
+def command_conninfo(dsn: str, conn: psycopg.Connection[Any]) -> str:
+    """Return a DSN for a command line, which every process may read: without the password.
+
+    It names the server and the database that ``conn`` is connected to, for a DSN may have several. ConfigurationError
+    for a secret that libpq takes from no other place.
+    """
+    parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
+    parts |= {"host": conn.info.host, "port": str(conn.info.port), "dbname": conn.info.dbname}
+    parts |= {"hostaddr": conn.info.hostaddr} if parts.get("hostaddr") else {}
+    parts.pop("password", None)
+    for name in parts:
+        if name in ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"):
+            raise ConfigurationError(f"{name}: would stand on a command line: use a service file or a key without one")
+    parts.setdefault("application_name", "sqlkit backup")
+    return make_conninfo("", **parts)
+
+
+def environment(dsn: str) -> dict[str, str]:
+    """Return the environment for a program: with the password, and in English, for its words are read."""
+    variables = dict(os.environ) | {"LC_ALL": "C", "LANG": "C", "PGAPPNAME": "sqlkit backup"}
+    variables.pop("LANGUAGE", None)
+    if password := conninfo_to_dict(dsn).get("password"):
+        variables["PGPASSWORD"] = str(password)
+    return variables
+
+
+class Child:
+    """A program that runs. ``told`` is called with each line that it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], name: str, told: Callable[[str], None] | None) -> None:
+        self.name = name
+        self.lines: list[str] = []
+        self._process = process
+        self._told = told
+        self._listener = threading.Thread(target=self._listen, name=f"sqlkit {name}", daemon=True)
+        self._listener.start()
+
+    @property
+    def input(self) -> IO[bytes]:
+        """Where it reads from."""
+        assert self._process.stdin is not None  # noqa: S101 - of a child that was started with one
+        return self._process.stdin
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101
+        for line in self._process.stderr:
+            text = line.decode(errors="replace").rstrip()
+            if REASON.match(text) or text.startswith("Command was: "):
+                self.lines.append(text)
+            if self._told is not None:
+                self._told(text)
+
+    def wait(self, stop: threading.Event | None = None) -> int:
+        """Wait for its end and return its status; Stopped where ``stop`` is set before."""
+        while True:
+            try:
+                status = self._process.wait(POLL_SECONDS)
+            except subprocess.TimeoutExpired:
+                if stop is not None and stop.is_set():
+                    raise Stopped(f"{self.name}: stopped") from None
+                continue
+            self._listener.join(LEAVE_SECONDS)
+            return status
+
+    def failure(self, status: int) -> BackupError:
+        """Return the error that says why it ended so; of the server's words the sentence without a row's values."""
+        reasons = [found["reason"] for line in self.lines if (found := REASON.match(line))]
+        if status < 0:
+            reasons.append(f"it was ended by {signal.Signals(-status).name}")
+        unique = list(dict.fromkeys(" ".join(reason.split()) for reason in reasons))
+        listed = "; ".join(unique[:KEPT_LINES]) or f"it ended with status {status}"
+        return BackupError(f"{self.name}: {listed}")
+
+    def end(self) -> None:
+        """End it and whatever it started: politely, so that the server is told, then not."""
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            deadline = time.monotonic() + LEAVE_SECONDS
+            while self._process.poll() is None and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+        if self._process.poll() is None:  # else its number may be somebody else's by now; its own children go with it
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._listener.join(LEAVE_SECONDS)
+        for pipe in (self._process.stdin, self._process.stderr):
+            with contextlib.suppress(OSError):  # what was not read by the program
+                if pipe is not None:
+                    pipe.close()
+
+
+@contextmanager
+def started(
+    command: Sequence[str | os.PathLike[str]],
+    variables: dict[str, str],
+    *,
+    told: Callable[[str], None] | None = None,
+    fed: bool = False,
+    held: Sequence[int] = (),
+) -> Iterator[Child]:
+    """Start a program for the block; whatever happens, it has ended after it.
+
+    It is in a process group of its own, so that Ctrl-C reaches this process alone, which ends it. ``fed``: it reads
+    from ``Child.input``. ``held`` are open files that it keeps open.
+    """
+    name = os.path.basename(os.fspath(command[0]))
+    launch = [sys.executable, "-I", "-S", "-c", LAUNCH, str(os.getpid())] if sys.platform == "linux" else []
+    try:
+        process = subprocess.Popen(  # noqa: S603
+            [*launch, *command],
+            env=variables,
+            stdin=subprocess.PIPE if fed else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=held,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BackupError(f"{name}: cannot be run: {error.strerror}") from error
+    child = Child(process, name, told)
+    try:
+        yield child
+    finally:
+        child.end()

@@ -1,0 +1,229 @@
+"""Taking a backup: one snapshot for pg_dump and for the counts, put in its place when it is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+
+from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
+from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
+from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
+from sqlkit.operations.backups.programs import Program, find_program
+from sqlkit.operations.backups.progress import Progress, Told
+from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, unfinished
+from sqlkit.operations.backups.snapshot import Snapshot, count_rows, held_snapshot
+from sqlkit.settings import Settings
+
+__all__ = ["backup", "settings_of"]
+
+#: What pg_dump says when it has begun a table, in the order in which it says it.
+DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
+#: What pg_dump says when a worker of its could not have a table at once, because a change of its form waits for it.
+REFUSED = "could not obtain lock on relation"
+
+
+def settings_of(target: Settings | str | None) -> Settings:
+    """Return settings, of a DSN or of the environment where they are not given; refused are those of a pooler."""
+    settings = target if isinstance(target, Settings) else Settings() if target is None else Settings(url=target)
+    if settings.pooler != "none":
+        raise ConfigurationError("backups: want the server itself: name it, not its pooler (PgBouncer)")
+    return settings
+
+
+def backup(
+    target: Settings | str | None,
+    folder: str | os.PathLike[str],
+    *,
+    schema: str | None = None,
+    keep: timedelta | None = None,
+    rehearse: bool = False,
+    jobs: int = 2,
+    progress: Told | None = None,
+    stop: threading.Event | None = None,
+    bindirs: tuple[Path, ...] = (),
+) -> Backup:
+    """Write a backup of a schema, or of the whole database where none is named, into a new folder below ``folder``.
+
+    ``target`` is settings or a DSN, None reads the environment; ``schema`` is the settings' own where it is not given.
+    It is pg_dump's directory format, by ``jobs`` connections at once, with a manifest of checksums and row counts that
+    are of the same snapshot as the rows. The folder has its name, of the schema and the time, when all is on the disk.
+    ``rehearse`` restores it into a database that is dropped again, and compares. Then, with ``keep``, complete backups
+    that are older leave, but never the last good one.
+
+    ``progress`` is called after each step, ``stop`` ends it early with nothing left behind. Raises BackupError,
+    ConfigurationError.
+    """
+    if jobs < 1:
+        raise ArgumentError("backup: jobs is 1 or more")
+    if keep is not None and keep < timedelta(0):
+        raise ArgumentError("backup: keep is 0 or more")
+    settings = settings_of(target)
+    place = Path(folder).absolute()
+    work = _Work(settings, schema or settings.schema, jobs, progress or _nobody, stop or threading.Event(), bindirs)
+    with unfinished(place) as half:
+        manifest = work.take(half)
+        whole = half.put(_name(manifest))
+    if rehearse:
+        from sqlkit.operations.backups.restoring import rehearse_restore
+
+        rehearse_restore(settings, whole, jobs=jobs, progress=progress, stop=stop, bindirs=bindirs)
+    return Backup(whole, manifest, keep_backups(place, keep) if keep is not None else ())
+
+
+def _nobody(progress: Progress) -> None:
+    """Hear of progress, for nobody."""
+
+
+def _name(manifest: Manifest) -> str:
+    """Return a backup's name: of its schema, or database, and of its time in UTC, which sorts."""
+    moment: datetime = manifest.taken_at
+    plain = re.sub(r"[^\w.-]", "_", manifest.schema_name or manifest.database).lstrip(".")
+    return f"{plain or '_'}-{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z"
+
+
+class _Work:
+    """One backup that is being taken."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        schema: str | None,
+        jobs: int,
+        told: Callable[[Progress], None],
+        stop: threading.Event,
+        bindirs: tuple[Path, ...],
+    ) -> None:
+        self.dsn = str(settings.dsn())
+        self.schema, self.jobs, self.told, self.stop, self.bindirs = schema, jobs, told, stop, bindirs
+
+    def take(self, half: Unfinished) -> Manifest:
+        """Dump and count one snapshot; return the manifest, which is written."""
+        try:
+            with held_snapshot(self.dsn, self.schema) as snapshot:
+                program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
+                counts = self.dump(half, snapshot, program)
+        except psycopg.OperationalError as error:
+            said = error.diag.message_primary or " ".join(str(error).split())
+            raise BackupError(f"backup: the server cannot be asked: {said}") from error
+        try:
+            files = file_checksums(half.path, self.checked(half.path))
+            manifest = self.manifest(snapshot, program, counts, files)
+            manifest.write(half.path)
+        except OSError as error:
+            raise BackupError(f"{half.path.parent}: cannot be written: {error.strerror}") from error
+        return manifest
+
+    def dump(self, half: Unfinished, snapshot: Snapshot, program: Program) -> dict[str, int]:
+        """Run pg_dump on the snapshot and count its rows meanwhile; return how many each table has."""
+        counts: dict[str, int] = {}
+        jobs = self.jobs
+        while True:
+            with started(
+                self.command(half.path / DUMP, snapshot, program, jobs),
+                environment(self.dsn),
+                told=self.listener(snapshot),
+                held=[half.held],
+            ) as child:
+                counts = counts or self.count(snapshot, child)
+                status = child.wait(self.stop)
+            if status == 0:
+                return counts
+            if jobs == 1 or not any(REFUSED in line for line in child.lines):
+                raise child.failure(status)
+            # A change of a table's form waits for us, and a worker may not go before it. The tables are locked by the
+            # snapshot's connection all the while, so one job goes on where several could not.
+            jobs = 1
+            _clear(half.path / DUMP)
+
+    def command(self, place: Path, snapshot: Snapshot, program: Program, jobs: int) -> list[str]:
+        """Return pg_dump's command line."""
+        options = ["--format=directory", f"--jobs={jobs}", f"--file={place}", f"--snapshot={snapshot.name}"]
+        options += [
+            "--verbose",
+            "--no-password",
+            "--no-subscriptions",
+            f"--dbname={command_conninfo(self.dsn, snapshot.conn)}",
+        ]
+        if self.schema is not None:
+            options.append(f"--schema={_pattern(self.schema)}")
+        return [str(program.path), *options]
+
+    def listener(self, snapshot: Snapshot) -> Callable[[str], None]:
+        """Return what hears pg_dump: when it begins a table, the one before is as good as done."""
+        total, begun = len(snapshot.tables), 0
+
+        def hear(line: str) -> None:
+            nonlocal begun
+            if found := DUMPING.match(line):
+                begun = min(begun + 1, total)
+                self.told(Progress("dump", begun, total, found["table"]))
+
+        return hear
+
+    def count(self, snapshot: Snapshot, child: Child) -> dict[str, int]:
+        """Count the rows of each table in the snapshot."""
+        counts: dict[str, int] = {}
+        for table in snapshot.tables:
+            if self.stop.is_set():
+                raise Stopped("backup: stopped")
+            if not child.running and not counts:
+                break  # it failed at once, and says why
+            name = f"{table.schema_name}.{table.table_name}"
+            counts[name] = count_rows(snapshot.conn, table.schema_name, table.table_name)
+        return counts
+
+    def checked(self, folder: Path) -> Callable[[int, str], None]:
+        """Return what hears which file was read."""
+        total, done = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()), 0
+
+        def hear(size: int, name: str) -> None:
+            nonlocal done
+            if self.stop.is_set():
+                raise Stopped("backup: stopped")
+            done += size
+            self.told(Progress("checksum", done, total, name))
+
+        return hear
+
+    def manifest(
+        self, snapshot: Snapshot, program: Program, counts: dict[str, int], files: dict[str, StoredFile]
+    ) -> Manifest:
+        """Return what the backup says of itself."""
+        found = snapshot.database
+        return Manifest(
+            database=found.name,
+            schema_name=self.schema,
+            taken_at=found.taken_at.astimezone(UTC),
+            server_version=found.server_version,
+            pg_dump=program.version,
+            locale=Locale(
+                encoding=found.encoding,
+                collation=found.collation,
+                character_type=found.character_type,
+                provider=found.provider,
+                locale=found.locale,
+            ),
+            settings=snapshot.settings,
+            extensions=[Extension(**one._asdict()) for one in snapshot.extensions],
+            roles=[one.name for one in snapshot.roles if one.is_granted],
+            owners=[one.name for one in snapshot.roles if one.owns],
+            tables=counts,
+            files=files,
+        )
+
+
+def _pattern(schema: str) -> str:
+    """Return a name as pg_dump's patterns write it, in which nothing stands for something else."""
+    return '"' + schema.replace('"', '""') + '"'
+
+
+def _clear(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
