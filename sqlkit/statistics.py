@@ -32,6 +32,7 @@ __all__ = [
     "QueryStatistics",
     "Statistics",
     "Tally",
+    "combined",
     "figures_of",
     "upper_bound",
 ]
@@ -161,7 +162,7 @@ class Tally:
     """Counts for all connections of one Database, and tells of calls that are worth a word.
 
     ``notice`` is the time in nanoseconds from which on a call is one: those that took ``slow`` seconds go to the log,
-    and all to the observers, if there are any.
+    and all to the observers, if there are any. ``timeouts`` counts callers who waited for a connection in vain.
     """
 
     def __init__(self, slow: float | None = None) -> None:
@@ -173,7 +174,8 @@ class Tally:
         self._errors: dict[Statement | None, Counter[str]] = {}
         self._caches: dict[Statement | None, list[Hits]] = {}
         self._base: dict[tuple[str, str], QueryStatistics] = {}
-        self._since = datetime.now(UTC)
+        self.timeouts = 0
+        self._began = self._since = datetime.now(UTC)
 
     def join(self, conn: object, counts: Counts) -> None:
         """Take in what a new connection counts; it is kept when the connection is gone."""
@@ -185,6 +187,11 @@ class Tally:
         """Count an error by its class."""
         with self._lock:
             self._errors.setdefault(_key(statement), Counter())[type(error).__name__] += 1
+
+    def timed_out(self) -> None:
+        """Count a caller who waited for a connection in vain."""
+        with self._lock:
+            self.timeouts += 1
 
     def adopt(self, statement: Statement, cache: Hits) -> None:
         """Take in what a cache counts of a query; a second time does nothing."""
@@ -215,15 +222,17 @@ class Tally:
 
         return leave
 
-    def read(self, *, reset: bool = False) -> Statistics:
+    def read(self, *, reset: bool = False, whole: bool = False) -> Statistics:
         """Return what was counted since the last reset; with ``reset`` count from now on, and lose no call between.
 
-        Calls go on meanwhile, so that what ends just now may be in it with its time and not yet as a call.
+        With ``whole`` return all that was ever counted, whatever was reset: it only grows. Calls go on meanwhile, so
+        what ends just now may be in it with its time and not yet as a call.
         """
         with self._lock:
             self._fold()
-            total, since = self._total(), self._since
-            found = [_combined(query, self._base[key], -1) if key in self._base else query for key, query in total]
+            total = self._total()
+            base, since = ({}, self._began) if whole else (self._base, self._since)
+            found = [combined(query, base[key], -1) if key in base else query for key, query in total]
             if reset:
                 self._base, self._since = dict(total), datetime.now(UTC)
         found = [query for query in found if query.calls or query.hits]
@@ -247,7 +256,7 @@ class Tally:
         for statement in {**figures, **self._caches}:
             query = self._query(statement, figures.get(statement) or [0] * (FIRST_BUCKET + BUCKETS))
             key = query.name, query.place  # of which there are two where a file was loaded twice
-            total[key] = _combined(total[key], query, 1) if key in total else query
+            total[key] = combined(total[key], query) if key in total else query
         return list(total.items())
 
     def _query(self, statement: Statement | None, figures: list[int]) -> QueryStatistics:
@@ -273,8 +282,8 @@ def _added(parts: Iterable[Counts]) -> Counts:
     return total
 
 
-def _combined(one: QueryStatistics, other: QueryStatistics, sign: int) -> QueryStatistics:
-    """Add the figures of the same query, or take them away."""
+def combined(one: QueryStatistics, other: QueryStatistics, sign: int = 1) -> QueryStatistics:
+    """Add the figures of another to those of a query; with the sign -1 take them away."""
     errors = {
         kind: one.errors.get(kind, 0) + sign * other.errors.get(kind, 0) for kind in {**one.errors, **other.errors}
     }

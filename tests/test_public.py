@@ -29,6 +29,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.checking"],
     ["sqlkit.describing"],
     ["sqlkit.caching", "sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
+    ["sqlkit.telemetry"],
     ["sqlkit.testing"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],

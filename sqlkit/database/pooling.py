@@ -212,6 +212,7 @@ class PoolCore(BasePool):
 
     def exhausted(self, holder: object, waited: float) -> PoolExhausted:
         """Make the error of one who waited in vain."""
+        self.tally.timed_out()
         out, size = len(self.holders.lent), self._max_size
         head = f"{holder}: no connection within {waited:g} s"
         if out < size and self.trouble is not None:

@@ -8,6 +8,7 @@ connection and drive the generator.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter_ns
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution.arguments import dump
 from sqlkit.execution.careful import Call, recover
 from sqlkit.execution.collecting import collect
+from sqlkit.execution.counting import count, fail, rows_of
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, elsewhere, lend, lend_async
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, check, known_path
 from sqlkit.execution.query import Query
@@ -45,36 +47,48 @@ def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[A
     status = pgconn.transaction_status
     path = known_path(conn, memory)
     prepared: Prepared | None = memory.prepared.get((path, variant.text))
-    if (
-        prepared is None
-        or not prepared.name
-        or local is not None
-        or memory.logs
-        or conn._pipeline is not None
-        or not (status == INTRANS or (status == IDLE and conn._autocommit and not query.promises))
-    ):
-        return (yield from Call(conn, memory, query, variant, values, local).run())
-    assert path is not None  # noqa: S101 - nothing is prepared under no path
-    if prepared.touches:
-        memory.touched = True
+    tally = memory.tally
+    began = 0 if tally is None else perf_counter_ns()
     try:
-        try:
-            dumped = [table[type(value)](value) for table, value in zip(prepared.tables, values, strict=True)]
-        except Exception:
-            dumped = dump(query.label, variant.references, prepared.tables, values)  # which says what is wrong
-        pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
-        result = (yield from generators.execute(pgconn))[-1]
-        if result.status in FAILED:
-            check(result, pgconn)
-    except (psycopg.Error, ArgumentError) as error:
-        call = Call(conn, memory, query, variant, values)
-        return (yield from call.again(path, prepared, error, status == IDLE))
-    try:
-        return collect(query, prepared, result)
-    except RowError:
-        if not prepared.composite:
-            raise
-    return (yield from Call(conn, memory, query, variant, values).answer(path, prepared, result))
+        if (
+            prepared is None
+            or not prepared.name
+            or local is not None
+            or memory.logs
+            or conn._pipeline is not None
+            or not (status == INTRANS or (status == IDLE and conn._autocommit and not query.promises))
+        ):
+            made = yield from Call(conn, memory, query, variant, values, local).run()
+        else:
+            assert path is not None  # noqa: S101 - nothing is prepared under no path
+            if prepared.touches:
+                memory.touched = True
+            try:
+                try:
+                    dumped = [table[type(value)](value) for table, value in zip(prepared.tables, values)]  # noqa: B905
+                except Exception:
+                    dumped = dump(query.label, variant.references, prepared.tables, values)  # which says what is wrong
+                pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+                result = (yield from generators.execute(pgconn))[-1]
+                if result.status in FAILED:
+                    check(result, pgconn)
+            except (psycopg.Error, ArgumentError) as error:
+                call = Call(conn, memory, query, variant, values)
+                made = yield from call.again(path, prepared, error, status == IDLE)
+            else:
+                try:
+                    made = collect(query, prepared, result)
+                except RowError:
+                    if not prepared.composite:
+                        raise
+                    made = yield from Call(conn, memory, query, variant, values).answer(path, prepared, result)
+    except BaseException as error:
+        if tally is not None:
+            fail(memory, query, variant.text, began, error)
+        raise
+    if tally is not None:
+        count(memory, query, variant.text, began, rows_of(query, made))
+    return made
 
 
 def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) -> Any:

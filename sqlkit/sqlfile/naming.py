@@ -1,4 +1,4 @@
-"""A statement's full name, and the comment that carries it to the server.
+"""A statement's full name, the comment that carries it to the server, and the command that it is.
 
 ``sql/soleil/songs.sql`` and ``get_song`` make ``soleil.songs.get_song``. The comment stands behind the first keyword:
 pg_stat_statements and pooler logs may cut off what stands before it, and pg_stat_activity what stands far behind.
@@ -10,7 +10,9 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["full_name", "with_name"]
+from sqlkit.lexer import Kind, tokenize
+
+__all__ = ["command_of", "full_name", "with_name"]
 
 #: The folder below which the path of a file is its name.
 ROOT = "sql"
@@ -19,6 +21,7 @@ ROOT = "sql"
 _UNFIT = re.compile(r"[^\w.-]")
 _BEFORE_KEYWORD = re.compile(r"(?:[\s(]++|--[^\n\r]*+)*")
 _WORD = re.compile(r"[^\W\d]\w*")
+_COMMANDS = frozenset(("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"))
 _COMMENT_ENDS = re.compile(r"/\*|\*/")
 
 
@@ -38,6 +41,21 @@ def with_name(text: str, name: str) -> str:
     """Return a statement with its name in a comment behind the first keyword; as it is, where there is none."""
     place = _behind_keyword(text) if name else 0
     return f"{text[:place]} /* {_UNFIT.sub('_', name)} */{text[place:]}" if place else text
+
+
+def command_of(text: str) -> str:
+    """Return the command that a statement is, in capitals: behind a ``with``, that which it leads to."""
+    depth, behind_with = 0, False
+    for kind, start, end in tokenize(text):
+        depth += (kind is Kind.OPEN) - (kind is Kind.CLOSE)
+        word = text[start:end].upper() if kind is Kind.WORD else ""
+        if behind_with and depth == 0 and word in _COMMANDS:
+            return word
+        if word and not behind_with:
+            if word != "WITH":
+                return word
+            behind_with = True
+    return "WITH" if behind_with else ""
 
 
 @lru_cache(maxsize=1024)  # each connection prepares the same texts
