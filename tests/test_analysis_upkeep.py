@@ -72,7 +72,7 @@ def test_setup_can_be_called_again_and_at_once(dsn: str) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(len, applied)) == [0, 0, 0, 6]
+    assert sorted(map(len, applied)) == [0, 0, 0, 7]
     with Database.connect(settings.replace(pool_min_size=1, pool_max_size=2)) as db:
         fill(db)
         assert setup_database(settings) == []

@@ -10,6 +10,11 @@ alter column version set default hashtextextended(gen_random_uuid()::text, 0);
 -- squawk-ignore ban-drop-sequence
 drop sequence cache_tag_versions;
 
+-- The version of all tags that have no row. Were it the same everywhere, entries of a database that was
+-- emptied would fit those of the new one.
+insert into cache_tags (tag)
+values ('(others)');
+
 -- When rows came and changed, by the names that all tables have.
 alter table cache_tags add column created_at timestamptz not null default now();
 -- No release has the old names.

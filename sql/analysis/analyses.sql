@@ -14,6 +14,12 @@ select analysis_id, user_id, title, status, parameters, result, created_at, upda
 from data_analyses
 where analysis_id = :analysis_id;
 
+-- name: get_analysis_result
+-- The result of one analysis, which is null while there is none.
+select result
+from data_analyses
+where analysis_id = :analysis_id;
+
 -- name: update_analysis
 -- The analysis after the changes that are given; no row where there is none.
 update data_analyses
@@ -52,6 +58,14 @@ order by created_at desc, analysis_id desc                                      
 -- order by created_at, analysis_id                                              --| order: oldest
 -- order by title, analysis_id                                                   --| order: title
 limit :limit offset :skip;
+
+-- name: list_newest_analyses
+-- The fifty newest analyses of a user: what their first page shows.
+select analysis_id, user_id, title, status, parameters, result, created_at, updated_at
+from data_analyses
+where user_id = :user_id
+order by created_at desc, analysis_id desc
+limit 50;
 
 -- name: count_analyses
 -- How many there are, narrowed as in list_analyses.

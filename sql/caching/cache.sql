@@ -17,10 +17,17 @@ delete from cache_entries
 where cache_key = :key;
 
 -- name: find_versions
--- The versions of the tags that were ever invalidated; the others have no row.
-select tag, version
-from cache_tags
-where tag = any(:tags);
+-- The version of each tag. Those that were never invalidated have no row, and one version in common, which
+-- each database has for itself.
+select
+    given.tag,
+    coalesce(tags.version, others.version, 0) as version
+from unnest(cast(:tags as text[])) as given (tag)
+left join cache_tags as tags
+    on given.tag = tags.tag
+left join cache_tags as others
+    on others.tag = '(others)'
+where given.tag is not null;
 
 -- name: bump_tags
 -- Gives tags new versions and tells all listeners when the transaction commits. Rows are locked until
@@ -37,6 +44,24 @@ with bumped as (
 select count(pg_notify('sqlkit_cache', bumped.tag)::text) as tags
 from bumped;
 
+-- name: bump_all
+-- Gives all tags one new version, those that have no row too, and tells all listeners when the transaction
+-- commits.
+with forgotten as (
+    delete from cache_tags
+    where tag <> '(others)'
+),
+
+renewed as (
+    insert into cache_tags (tag)
+    values ('(others)')
+    on conflict (tag) do update set version = excluded.version, updated_at = now()
+    returning tag
+)
+
+select count(pg_notify('sqlkit_cache', '')::text) as tags
+from renewed;
+
 -- name: sweep_entries
 -- Deletes the entries that have expired.
 delete from cache_entries
@@ -45,4 +70,4 @@ where expires_at <= now();
 -- name: sweep_tags
 -- Deletes the versions that no entry can still ask for: older than the longest time to live.
 delete from cache_tags
-where updated_at < now() - make_interval(secs => :seconds);
+where tag <> '(others)' and updated_at < now() - make_interval(secs => :seconds);

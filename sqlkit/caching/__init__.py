@@ -3,9 +3,18 @@
 from sqlkit.caching.cache import AsyncCache, AsyncCaching, Cache, Caching
 from sqlkit.caching.circuit import Circuit
 from sqlkit.caching.listener import Listener
+from sqlkit.caching.opening import opened_async_cache, opened_cache
 from sqlkit.caching.postgres import AsyncPostgresTier, PostgresTier
 from sqlkit.caching.redis import AsyncRedisTier, RedisTier
-from sqlkit.caching.statements import AsyncEntryQueries, EntryQueries, FoundEntry, install, invalidate, sweep
+from sqlkit.caching.statements import (
+    AsyncEntryQueries,
+    EntryQueries,
+    FoundEntry,
+    install,
+    invalidate,
+    invalidate_all,
+    sweep,
+)
 from sqlkit.caching.statistics import CacheHealth, CacheStatistics, LookUps
 from sqlkit.caching.tags import AsyncDatabaseTags, DatabaseTags, LocalTags
 from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier, TierHealth
@@ -38,5 +47,8 @@ __all__ = [
     "cached",
     "install",
     "invalidate",
+    "invalidate_all",
+    "opened_async_cache",
+    "opened_cache",
     "sweep",
 ]

@@ -110,7 +110,10 @@ class Listener:
         with self._lock:
             self._generation += 1
             for tag in tags:
-                self._known.pop(tag, None)
+                if tag:
+                    self._known.pop(tag, None)
+                else:  # what invalidate_all sends
+                    self._known.clear()
 
     # The thread.
 

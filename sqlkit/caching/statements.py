@@ -18,6 +18,7 @@ __all__ = [
     "cache",
     "install",
     "invalidate",
+    "invalidate_all",
     "sweep",
 ]
 
@@ -63,6 +64,10 @@ class CacheQueries(EntryQueries, Protocol):
         """Give tags new versions."""
         ...
 
+    def bump_all(self, db: Executor) -> int:
+        """Give all tags a new version."""
+        ...
+
     def sweep_entries(self, db: Executor) -> sqlkit.Affected:
         """Delete what has expired."""
         ...
@@ -97,6 +102,10 @@ class AsyncCacheQueries(AsyncEntryQueries, Protocol):
 
     async def bump_tags(self, db: AsyncExecutor, *, tags: Sequence[str]) -> int:
         """Give tags new versions."""
+        ...
+
+    async def bump_all(self, db: AsyncExecutor) -> int:
+        """Give all tags a new version."""
         ...
 
     async def sweep_entries(self, db: AsyncExecutor) -> sqlkit.Affected:
@@ -142,6 +151,28 @@ def _bump(db: Executor, tags: list[str]) -> None:
 
 async def _bump_async(db: AsyncExecutor, tags: list[str]) -> None:
     await async_cache.bump_tags(db, tags=tags)
+
+
+@overload
+def invalidate_all(db: Executor) -> None: ...
+@overload
+def invalidate_all(db: AsyncExecutor) -> Coroutine[Any, Any, None]: ...
+def invalidate_all(db: Any) -> Any:
+    """Make every entry that has tags invalid, in all processes, when the transaction commits: after a restore.
+
+    Given an asynchronous connection or database it returns an awaitable.
+    """
+    from sqlkit.adhoc import _is_async
+
+    return _bump_all_async(db) if _is_async(db) else _bump_all(db)
+
+
+def _bump_all(db: Executor) -> None:
+    cache.bump_all(db)
+
+
+async def _bump_all_async(db: AsyncExecutor) -> None:
+    await async_cache.bump_all(db)
 
 
 @overload

@@ -98,12 +98,11 @@ class DatabaseTags(_Listened):
         super().__init__(db, listener)
 
     def read(self, tags: list[str]) -> dict[str, int] | None:
-        """Return the versions of tags, 0 for one that was never invalidated; None if the database does not say."""
+        """Return the versions of tags; None if the database does not say."""
         try:
-            found = {row.tag: row.version for row in cache.find_versions(self._db, tags=tags)}
+            return dict(cache.find_versions(self._db, tags=tags))
         except (psycopg.Error, SqlkitError):
             return None
-        return {tag: found.get(tag, 0) for tag in tags}
 
     def invalidate(self, tags: Iterable[str]) -> None:
         """Give tags new versions, in a transaction of its own."""
@@ -121,10 +120,9 @@ class AsyncDatabaseTags(_Listened):
     async def read(self, tags: list[str]) -> dict[str, int] | None:
         """Return the versions of tags; None if the database does not say."""
         try:
-            found = {row.tag: row.version for row in await async_cache.find_versions(self._db, tags=tags)}
+            return dict(await async_cache.find_versions(self._db, tags=tags))
         except (psycopg.Error, SqlkitError):
             return None
-        return {tag: found.get(tag, 0) for tag in tags}
 
     async def invalidate(self, tags: Iterable[str]) -> None:
         """Give tags new versions, in a transaction of its own."""

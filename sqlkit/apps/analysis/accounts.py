@@ -30,5 +30,6 @@ def sign_in(db: Executor, login: str, password: str | SecretStr) -> User | None:
     if found is None or not checked:
         return None
     if checked.outdated:
+        # A cached user has no hash; that they were changed just now may come to light with the time to live.
         users.replace_password(db, user_id=found.user_id, old=found.hashed_password, new=hash_password(password))
     return users.get_user(db, user_id=found.user_id)

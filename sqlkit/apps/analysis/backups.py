@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlkit.apps.analysis.events import SYSTEM_LOGS
 from sqlkit.apps.analysis.system import backup
+from sqlkit.caching.statements import invalidate_all
 from sqlkit.database import View
 from sqlkit.errors import SqlkitError
 from sqlkit.operations.partitions import make_partitions
@@ -79,6 +80,7 @@ def restore_database_data(db: View, path: str | Path = "backup.json") -> dict[st
             fill = getattr(backup, f"fill_{table}")
             counts[table] = sum(fill(conn, rows=rows[at : at + BATCH]) for at in range(0, len(rows), BATCH))
         backup.continue_log_ids(conn)
+        invalidate_all(conn)  # what was kept of rows with these very ids
     return counts
 
 

@@ -6,22 +6,25 @@ application to say; ``/login`` tells whose password it is.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import psycopg
-from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr
+from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.concurrency import contextmanager_in_threadpool
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
 
 from sqlkit.apps.analysis.accounts import sign_in, sign_up
+from sqlkit.apps.analysis.caches import AnalysisCache, tags_of
 from sqlkit.apps.analysis.events import keep_logs, log_system_event
 from sqlkit.apps.analysis.keeping import (
     CleanupStats,
     DatabaseHealth,
     check_database_health,
     cleanup_old_data,
-    get_database_stats,
 )
 from sqlkit.apps.analysis.models import (
     AfterAnalysis,
@@ -40,6 +43,7 @@ from sqlkit.apps.analysis.models import (
     NewTool,
     PlainText,
     Size,
+    StatusCount,
     SystemLog,
     Text,
     Tool,
@@ -49,8 +53,9 @@ from sqlkit.apps.analysis.models import (
     WorkStatus,
 )
 from sqlkit.apps.analysis.queries import analyses, files, tools, users
-from sqlkit.apps.analysis.settings import AnalysisSettings
-from sqlkit.apps.analysis.system import logs
+from sqlkit.apps.analysis.settings import AnalysisSettings, redis_url
+from sqlkit.apps.analysis.system import logs, upkeep
+from sqlkit.caching import CacheStatistics, invalidate
 from sqlkit.database import Database
 from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page
@@ -61,6 +66,15 @@ __all__ = ["app", "create_app"]
 T = TypeVar("T")
 Db = Annotated[Database, database_of()]
 Connection = Annotated[psycopg.Connection[Any], connection_of()]
+
+
+def cache_of(request: Request) -> AnalysisCache:
+    """Return the application's cache."""
+    found: AnalysisCache = request.app.state.cache
+    return found
+
+
+Kept = Annotated[AnalysisCache, Depends(cache_of)]
 
 USERS = Keyset(AfterUser, username=("username", "user_id"), newest=("created_at", "user_id"))
 ANALYSES = Keyset(
@@ -175,21 +189,30 @@ def list_users(asked: Annotated[UserFilter, Query()], db: Db) -> Page[User]:
 
 
 @people.get("/users/{user_id}")
-def get_user(user_id: UUID, db: Db) -> User:
+def get_user(user_id: UUID, kept: Kept) -> User:
     """Return one user."""
-    return there(users.get_user(db, user_id=user_id))
+    return there(kept.get_user(user_id=user_id))
 
 
 @people.delete("/users/{user_id}", status_code=204)
-def delete_user(user_id: UUID, db: Db) -> None:
+def delete_user(user_id: UUID, conn: Connection) -> None:
     """Delete a user; 409 while they have analyses or tools."""
-    counted(users.delete_user(db, user_id=user_id))
+    counted(users.delete_user(conn, user_id=user_id))
+    invalidate(conn, f"user:{user_id}")
+
+
+@people.get("/users/{user_id}/analyses")
+def list_user_analyses(user_id: UUID, kept: Kept) -> list[Analysis]:
+    """Return the fifty newest analyses of a user."""
+    return kept.list_user_analyses(user_id=user_id)
 
 
 @work.post("/analyses", status_code=201)
-def create_analysis(new: NewAnalysis, db: Db) -> Analysis:
+def create_analysis(new: NewAnalysis, conn: Connection) -> Analysis:
     """Create an analysis."""
-    return analyses.create_analysis(db, analysis=new)
+    made = analyses.create_analysis(conn, analysis=new)
+    invalidate(conn, *tags_of(made))
+    return made
 
 
 @work.get("/analyses")
@@ -214,16 +237,26 @@ def get_analysis(analysis_id: UUID, db: Db) -> Analysis:
     return there(analyses.get_analysis(db, analysis_id=analysis_id))
 
 
+@work.get("/analyses/{analysis_id}/result")
+def get_analysis_result(analysis_id: UUID, kept: Kept) -> dict[str, JsonValue] | list[JsonValue] | None:
+    """Return the result of an analysis, null while it has none."""
+    return kept.get_analysis_result(analysis_id=analysis_id)
+
+
 @work.patch("/analyses/{analysis_id}")
-def update_analysis(analysis_id: UUID, changes: AnalysisChanges, db: Db) -> Analysis:
+def update_analysis(analysis_id: UUID, changes: AnalysisChanges, conn: Connection) -> Analysis:
     """Change what is given of an analysis."""
-    return there(analyses.update_analysis(db, analysis_id=analysis_id, changes=changes))
+    changed = there(analyses.update_analysis(conn, analysis_id=analysis_id, changes=changes))
+    invalidate(conn, *tags_of(changed))
+    return changed
 
 
 @work.delete("/analyses/{analysis_id}", status_code=204)
-def delete_analysis(analysis_id: UUID, db: Db) -> None:
+def delete_analysis(analysis_id: UUID, conn: Connection) -> None:
     """Delete an analysis with its files."""
-    counted(analyses.delete_analysis(db, analysis_id=analysis_id))
+    found = there(analyses.get_analysis(conn, analysis_id=analysis_id))
+    counted(analyses.delete_analysis(conn, analysis_id=analysis_id))
+    invalidate(conn, *tags_of(found))
 
 
 @work.post("/analyses/{analysis_id}/files", status_code=201)
@@ -270,10 +303,18 @@ def list_tools(asked: Annotated[ToolFilter, Query()], db: Db) -> Page[Tool]:
     return TOOLS.page(found, asked.limit, asked.order)
 
 
+@work.get("/tools/{tool_id}")
+def get_tool(tool_id: UUID, kept: Kept) -> Tool:
+    """Return one tool."""
+    return there(kept.get_tool(tool_id=tool_id))
+
+
 @work.patch("/tools/{tool_id}")
-def update_tool(tool_id: UUID, changes: ToolChanges, db: Db) -> Tool:
+def update_tool(tool_id: UUID, changes: ToolChanges, conn: Connection) -> Tool:
     """Change what is given of a tool."""
-    return there(tools.update_tool(db, tool_id=tool_id, changes=changes))
+    changed = there(tools.update_tool(conn, tool_id=tool_id, changes=changes))
+    invalidate(conn, *tags_of(changed))
+    return changed
 
 
 @system.post("/logs", status_code=201)
@@ -299,9 +340,21 @@ def list_logs(asked: Annotated[LogFilter, Query()], db: Db) -> Page[SystemLog]:
 
 
 @system.get("/stats")
-def stats(db: Db) -> DatabaseStats:
-    """Return how much there is of everything."""
-    return get_database_stats(db)
+def stats(kept: Kept) -> DatabaseStats:
+    """Return how much there is of everything, as it was within the last minute."""
+    return kept.get_stats()
+
+
+@system.get("/stats/statuses")
+def count_statuses(db: Db, kept: Kept) -> list[StatusCount]:
+    """Return how many analyses are in each status, as it was within the last minute."""
+    return kept.get_answer("stats/statuses", {}, list[StatusCount], lambda: upkeep.count_analyses_by_status(db))
+
+
+@system.get("/cache")
+def cache_statistics(kept: Kept) -> CacheStatistics:
+    """Return what the cache counted: hits, misses and failures of each tier, and whether its circuit is open."""
+    return kept.statistics()
 
 
 @system.post("/cleanup")
@@ -329,14 +382,29 @@ def counted(affected: int) -> None:
         raise HTTPException(404, "not found")
 
 
-def create_app(settings: Settings | str | None = None) -> FastAPI:
-    """Return the application; its log's partitions are made ahead when it starts."""
-    lifespan = lifespan_of(Database, settings or AnalysisSettings, at_start=keep_logs)
+def create_app(settings: Settings | str | None = None, *, redis: str | None = None) -> FastAPI:
+    """Return the application; its log's partitions are made ahead when it starts.
+
+    ``redis`` is the URL of the second tier of its cache; None reads the environment (see ``redis_url``).
+    """
+    with_database = lifespan_of(Database, settings or AnalysisSettings, at_start=keep_logs)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with with_database(app), contextmanager_in_threadpool(_opened(app, redis or redis_url())):
+            yield
+
     made = FastAPI(title="Analysis", lifespan=lifespan)
     install_errors(made)
     for router in (health_router(), people, work, system):
         made.include_router(router)
     return made
+
+
+@contextmanager
+def _opened(app: FastAPI, redis: str | None) -> Iterator[None]:
+    with AnalysisCache.opened(app.state.db, redis) as app.state.cache:
+        yield
 
 
 app = create_app()

@@ -16,6 +16,7 @@ from sqlkit.apps.analysis import system
 from sqlkit.apps.analysis.events import SYSTEM_LOGS, keep_logs
 from sqlkit.apps.analysis.models import DatabaseStats
 from sqlkit.apps.analysis.settings import AnalysisSettings
+from sqlkit.caching.statements import invalidate, sweep
 from sqlkit.database import Database, View
 from sqlkit.errors import ArgumentError, PoolExhausted
 from sqlkit.execution.lending import Executor
@@ -37,6 +38,9 @@ T = TypeVar("T")
 FOLDER = MIGRATIONS / "analysis"
 RECENT = timedelta(days=7)
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0  # seconds
+
+#: The tag of what a clean-up makes invalid: it does not know one by one what it removes.
+CLEANED = "cleaned"
 
 
 class CleanupStats(TypedDict):
@@ -135,15 +139,18 @@ def cleanup_old_data(db: View, days: int = 30, *, now: datetime | None = None) -
     drop_partitions(db, SYSTEM_LOGS, before=before)
     system.upkeep.delete_old_logs(db, before=before)
     left = system.upkeep.count_old_logs(db, before=before)
+    expired = sweep(db)
     with db.transaction("repeatable read") as conn:
         files = system.upkeep.count_files_of_old_analyses(conn, before=before)
-        return {
+        removed: CleanupStats = {
             "system_logs": lines - left,
-            "cache_entries": system.cache.delete_expired_entries(conn),
+            "cache_entries": expired,
             "analysis_files": files,
             "data_analyses": system.upkeep.delete_old_analyses(conn, before=before),
             "tool_generations": system.upkeep.delete_old_tools(conn, before=before),
         }
+        invalidate(conn, CLEANED)
+        return removed
 
 
 def with_retries(db: View, work: Callable[[psycopg.Connection[Any]], T], *, attempts: int = 5) -> T:

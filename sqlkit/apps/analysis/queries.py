@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import JsonValue
 
 import sqlkit
-from sqlkit import Affected, Executor
+from sqlkit import Affected, Executor, One
 from sqlkit.apps import SQL
 from sqlkit.apps.analysis.models import (
     AfterAnalysis,
@@ -122,6 +122,12 @@ class AnalysisQueries(Protocol):
         """Return one analysis, by its id."""
         ...
 
+    def get_analysis_result(
+        self, db: Executor, *, analysis_id: UUID
+    ) -> One[dict[str, JsonValue] | list[JsonValue] | None]:
+        """Return the result of one analysis, None while it has none; NoRow where there is no such analysis."""
+        ...
+
     def update_analysis(self, db: Executor, *, analysis_id: UUID, changes: AnalysisChanges) -> Analysis | None:
         """Write the changes that are given; return the analysis as it is now, None if there is none."""
         ...
@@ -145,6 +151,10 @@ class AnalysisQueries(Protocol):
         limit: int = 50,
     ) -> list[Analysis]:
         """Return a page of analyses: behind ``after``, the last of the page before, or behind ``skip`` others."""
+        ...
+
+    def list_newest_analyses(self, db: Executor, *, user_id: UUID) -> list[Analysis]:
+        """Return the fifty newest analyses of a user."""
         ...
 
     def count_analyses(

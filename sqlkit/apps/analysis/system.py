@@ -27,6 +27,7 @@ from sqlkit.apps.analysis.models import (
     StatusCount,
     SystemLog,
 )
+from sqlkit.caching.statements import EntryQueries
 
 __all__ = [
     "BackupQueries",
@@ -35,6 +36,7 @@ __all__ = [
     "UpkeepQueries",
     "backup",
     "cache",
+    "cache_tier",
     "logs",
     "upkeep",
 ]
@@ -222,5 +224,6 @@ FOLDER = SQL / "analysis"
 
 logs: LogQueries = sqlkit.load(LogQueries, FOLDER / "logs.sql")
 cache: CacheQueries = sqlkit.load(CacheQueries, FOLDER / "cache.sql")
+cache_tier: EntryQueries = sqlkit.load(EntryQueries, FOLDER / "cache_tier.sql")
 upkeep: UpkeepQueries = sqlkit.load(UpkeepQueries, FOLDER / "upkeep.sql")
 backup: BackupQueries = sqlkit.load(BackupQueries, FOLDER / "backup.sql")

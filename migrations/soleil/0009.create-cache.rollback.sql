@@ -1,0 +1,2 @@
+drop table cache_entries;
+drop table cache_tags;
