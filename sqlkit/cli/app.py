@@ -23,6 +23,7 @@ from sqlkit.cli import (
     partitions,
     psql,
     reset,
+    top,
 )
 from sqlkit.cli.output import say
 from sqlkit.errors import SqlkitError
@@ -73,6 +74,7 @@ app.command("generate")(generate.generate_command)
 app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql)
 app.command("health")(health.health)
 app.command("status")(looking.status_command)
+app.command("top")(top.top_command)
 app.command("slow")(looking.slow_command)
 app.command("locks")(looking.locks_command)
 app.command("tables")(looking.tables_command)

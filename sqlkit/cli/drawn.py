@@ -90,7 +90,10 @@ def titled(title: str, body: RenderableType, note: str = "") -> Group:
 
 def statement(name: str | None, query: str | None) -> Text:
     """Return a statement, its name before its text."""
-    return Text.assemble((f"{plain(name)}  " if name else "", "bold"), (plain(query), "dim" if name else ""))
+    text = plain(query)
+    if not name:
+        return Text(text)
+    return Text.assemble((f"{plain(name)}  ", "bold"), (text.replace(f"/* {name} */ ", "", 1), "dim"))
 
 
 def ago(moment: datetime | None, now: datetime | None) -> str:

@@ -27,6 +27,7 @@ from sqlkit.operations.tables import Table
 from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
 
 __all__ = [
+    "FEW",
     "JsonOption",
     "LargeOption",
     "LimitOption",
@@ -34,6 +35,7 @@ __all__ = [
     "indexes_command",
     "locks_command",
     "opened_database",
+    "screen",
     "show",
     "slow_command",
     "status_command",
@@ -180,10 +182,13 @@ def indexes_command(
 
 
 @contextmanager
-def opened_database(command: str, dsn: str | None, folder: Path | None) -> Iterator[tuple[Database, str]]:
+def opened_database(
+    command: str, dsn: str | None, folder: Path | None, **settings_given: Any
+) -> Iterator[tuple[Database, str]]:
     """Give the database that is meant, by one connection that names its command, and its address without secrets."""
     with opened_target(dsn, folder) as target:
-        settings = target.settings.replace(application_name=f"sqlkit {command}", pool_min_size=1, pool_max_size=1)
+        one = {"application_name": f"sqlkit {command}", "pool_min_size": 1, "pool_max_size": 1}
+        settings = target.settings.replace(**one, **settings_given)
         with Database.connect(settings) as db:
             yield db, settings.safe_dsn
 
@@ -204,8 +209,12 @@ def show(
         typer.echo(json.dumps(body))
         return
     everything = Group(*parts, drawn.missing_lines(seen.missing)) if seen.missing else Group(*parts)
-    screen = answers if answers.is_terminal else Console(highlight=False, width=width())
-    screen.print(everything)
+    screen().print(everything)
+
+
+def screen() -> Console:
+    """Return what an answer is written on."""
+    return answers if answers.is_terminal else Console(highlight=False, width=width())
 
 
 def width() -> int:
