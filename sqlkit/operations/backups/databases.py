@@ -57,12 +57,14 @@ def opened_place(dsn: str, name: str, locale: Locale | None, *, throw_away: bool
     with _maintenance(dsn) as conn:
         if not catalogue.try_restore_lock(conn, key=_key(name)):
             raise BackupError(f"{name}: somebody else is restoring into it")
-        for left in catalogue.list_unfinished(conn, mark=f"{MARK} ({name})"):
-            _drop(conn, left)
+        for left in catalogue.list_unfinished(conn, mark=MARK):
+            if catalogue.try_restore_lock(conn, key=_key(left)):  # else its restore is still at it
+                _drop(conn, left)
         if not throw_away and catalogue.has_database(conn, name=name):
             yield _standing(database_url(dsn, database=name), name)
             return
         made = f"sqlkit_restoring_{os.urandom(6).hex()}"
+        catalogue.try_restore_lock(conn, key=_key(made))
         remarks = _create(conn, made, name, locale)
         try:
             yield Place(database_url(dsn, database=made), True, remarks)
@@ -121,7 +123,7 @@ def _create(conn: psycopg.Connection[Any], made: str, name: str, locale: Locale 
             "or restore as a role that may"
         ) from error
     try:
-        mark = sql.SQL("comment on database {} is {}").format(sql.Identifier(made), sql.Literal(f"{MARK} ({name})"))
+        mark = sql.SQL("comment on database {} is {}").format(sql.Identifier(made), sql.Literal(MARK))
         conn.execute(mark)
     except BaseException:
         _drop(conn, made)

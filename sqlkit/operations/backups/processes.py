@@ -34,7 +34,9 @@ if os.getppid() == parent:
     os.execv(sys.argv[2], sys.argv[2:])
 """
 #: What introduces a sentence of the program or of the server; what a row holds stands in other lines.
-REASON = re.compile(r"^(?:[\w.]+: )?(?:.*?: )?(?:error|fatal|ERROR|FATAL|PANIC): +(?P<reason>.*)$")
+REASON = re.compile(
+    r"^(?:(?:pg_dump|pg_restore|psql): (?:error|fatal): |(?:psql:\S*: )?(?:ERROR|FATAL|PANIC): +)(?P<reason>.*)$"
+)
 
 
 class Stopped(BackupError):

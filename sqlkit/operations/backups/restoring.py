@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from sqlkit.operations.backups.databases import (
     opened_place,
     prepare,
 )
-from sqlkit.operations.backups.manifest import DUMP, Manifest
+from sqlkit.operations.backups.manifest import DUMP, Manifest, read_manifest
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
-from sqlkit.operations.backups.progress import Progress, Told
+from sqlkit.operations.backups.progress import Progress, Told, Weighed
 from sqlkit.operations.backups.scripts import Script, feed_script, is_script, read_script
 from sqlkit.operations.backups.shelf import verify_backup
 from sqlkit.operations.backups.snapshot import count_rows
@@ -124,14 +124,14 @@ class _Restore:
         if not self.source.exists():
             raise BackupError(f"{self.source}: there is no such backup")
         if is_script(self.source):
-            script = read_script(self.source, self.stop, self.told)
             with opened_place(self.dsn, name, None, throw_away=throw_away) as place:
-                tables = self.fill_from_script(place, script)
+                tables = self.fill_from_script(place, read_script(self.source, self.stop, self.told))
         else:
             if not self.source.is_dir():
                 raise BackupError(f"{self.source}: is neither the folder of a backup nor a .sql or .sql.gz file")
-            manifest = verify_backup(self.source, progress=self.told)
+            manifest = read_manifest(self.source)
             with opened_place(self.dsn, name, manifest.locale, throw_away=throw_away) as place:
+                verify_backup(self.source, progress=self.told)
                 tables = self.fill_from_dump(place, manifest)
         return Restored(name, tables, tuple(place.remarks))
 
@@ -172,10 +172,12 @@ class _Restore:
             if manifest.schema_name in catalogue.list_schemas(conn):
                 options.append(f"--use-list={self.without_schema(program, manifest.schema_name or '', Path(folder))}")
             command = [str(program.path), *options, str(self.source / DUMP)]
-            with started(command, environment(place.dsn), told=self.listener(manifest)) as child:
+            done = Weighed("restore", {name: rows + 1 for name, rows in manifest.tables.items()}, self.jobs, self.told)
+            with started(command, environment(place.dsn), told=done.hear(FILLING)) as child:
                 status = child.wait(self.stop)
             if status != 0 and not (tolerant and _is_harmless(child)):
                 raise child.failure(status)
+            done.finish()
 
     def without_schema(self, program: Program, schema: str, folder: Path) -> Path:
         """Write pg_restore's list of what to restore, without the schema itself: an extension's came first."""
@@ -188,18 +190,6 @@ class _Restore:
         lines = listed.read_text(encoding="utf-8").splitlines()
         listed.write_text("".join(f"{line}\n" for line in lines if not entry.match(line)), encoding="utf-8")
         return listed
-
-    def listener(self, manifest: Manifest) -> Callable[[str], None]:
-        """Return what hears pg_restore."""
-        total, begun = len(manifest.tables), 0
-
-        def hear(line: str) -> None:
-            nonlocal begun
-            if self.told is not None and (found := FILLING.match(line)):
-                begun = min(begun + 1, total)
-                self.told(Progress("restore", begun, total, found["table"]))
-
-        return hear
 
     def compare(self, place: Place, manifest: Manifest) -> dict[str, int]:
         """Count the rows of all tables, and compare."""

@@ -16,7 +16,7 @@ from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
 from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
-from sqlkit.operations.backups.progress import Progress, Told
+from sqlkit.operations.backups.progress import Progress, Told, Weighed
 from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, unfinished
 from sqlkit.operations.backups.snapshot import Snapshot, count_rows, held_snapshot
 from sqlkit.settings import Settings
@@ -123,17 +123,20 @@ class _Work:
     def dump(self, half: Unfinished, snapshot: Snapshot, program: Program) -> dict[str, int]:
         """Run pg_dump on the snapshot and count its rows meanwhile; return how many each table has."""
         counts: dict[str, int] = {}
+        sizes = {f"{one.schema_name}.{one.table_name}": (one.size or 0) + 8192 for one in snapshot.tables}
         jobs = self.jobs
         while True:
+            done = Weighed("dump", sizes, jobs, self.told)
             with started(
                 self.command(half.path / DUMP, snapshot, program, jobs),
                 environment(self.dsn),
-                told=self.listener(snapshot),
+                told=done.hear(DUMPING),
                 held=[half.held],
             ) as child:
                 counts = counts or self.count(snapshot, child)
                 status = child.wait(self.stop)
             if status == 0:
+                done.finish()
                 return counts
             if jobs == 1 or not any(REFUSED in line for line in child.lines):
                 raise child.failure(status)
@@ -154,18 +157,6 @@ class _Work:
         if self.schema is not None:
             options.append(f"--schema={_pattern(self.schema)}")
         return [str(program.path), *options]
-
-    def listener(self, snapshot: Snapshot) -> Callable[[str], None]:
-        """Return what hears pg_dump: when it begins a table, the one before is as good as done."""
-        total, begun = len(snapshot.tables), 0
-
-        def hear(line: str) -> None:
-            nonlocal begun
-            if found := DUMPING.match(line):
-                begun = min(begun + 1, total)
-                self.told(Progress("dump", begun, total, found["table"]))
-
-        return hear
 
     def count(self, snapshot: Snapshot, child: Child) -> dict[str, int]:
         """Count the rows of each table in the snapshot."""
