@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter_ns
 from typing import Any
 
 import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
-from sqlkit.connection import memory_of
+from sqlkit.connection import Memory, memory_of
 from sqlkit.errors import ArgumentError, ConnectionBusy, RowError
 from sqlkit.execution.arguments import dump
 from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import make
+from sqlkit.execution.counting import count, fail
 from sqlkit.execution.lending import Local
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
 from sqlkit.execution.query import Query
@@ -50,9 +52,20 @@ class Course:
         self.fresh = False
         self.interrupted = self.unfit = False
         self.key: tuple[object, str] = ("", "")
+        self.spent = self.rows = 0
+        self.started = False
+        self.error: BaseException | None = None
 
     def start(self, conn: Connection, local: Local | None) -> PQGen[None]:
         """Send the statement, in a transaction of its own or behind a savepoint where it needs one."""
+        began = perf_counter_ns()
+        self.started = True
+        try:
+            yield from self._start(conn, local)
+        finally:
+            self.spent += perf_counter_ns() - began
+
+    def _start(self, conn: Connection, local: Local | None) -> PQGen[None]:
         self.local = local
         idle = yield from enter(conn, self.query)
         if conn._pipeline:
@@ -97,6 +110,15 @@ class Course:
 
     def next_chunk(self, conn: Connection) -> PQGen[list[Any] | None]:
         """Return the objects of the next chunk, or None behind the last."""
+        began = perf_counter_ns()
+        try:
+            chunk = yield from self._next_chunk(conn)
+            self.rows += len(chunk or ())
+            return chunk
+        finally:
+            self.spent += perf_counter_ns() - began
+
+    def _next_chunk(self, conn: Connection) -> PQGen[list[Any] | None]:
         while True:
             result = yield from generators.fetch(conn.pgconn)
             if result is None:
@@ -151,6 +173,8 @@ class Course:
         """Take note of an error on its way out: what it means for the end, and what query it belongs to."""
         if isinstance(error, psycopg.Error):
             error.add_note(self.query.label)
+        if self.started:  # the end is to come, which counts it
+            self.error = error
         self.interrupted = not isinstance(error, Exception)
         self.unfit = isinstance(error, RowError) and self.prepared is not None and self.prepared.composite
 
@@ -177,13 +201,31 @@ class Course:
             if failed or pgconn.transaction_status == TransactionStatus.INERROR:
                 yield from roll_back(pgconn)
             else:
-                yield from command(pgconn, b"COMMIT")
+                yield from self._commit(pgconn)
         elif self.savepoint:
             # What the server refused by itself leaves the transaction as it would without a stream: aborted.
             if pgconn.transaction_status == TransactionStatus.INERROR and stopped:
                 yield from command(pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             if pgconn.transaction_status == TransactionStatus.INTRANS:
                 yield from command(pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
+
+    def _commit(self, pgconn: PGconn) -> PQGen[None]:
+        try:
+            yield from command(pgconn, b"COMMIT")
+        except psycopg.Error as error:
+            self.error = error
+            raise
+
+    def counted(self, memory: Memory) -> None:
+        """Count the stream, at its end, with the time that its reader waited for rows."""
+        error, self.error = self.error, None  # its frames hold the stream
+        if memory.tally is None:
+            return
+        began = perf_counter_ns() - self.spent
+        if error is not None:
+            fail(memory, self.query, self.variant.text, began, error)
+        else:
+            count(memory, self.query, self.variant.text, began, self.rows)
 
     @property
     def cancels(self) -> bool:

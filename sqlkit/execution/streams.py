@@ -160,6 +160,7 @@ class Flow:
         finally:
             conn.lock = self.lock
             memory_of(conn).stream = None
+            self.course.counted(memory_of(conn))
             self.lock.release()
             if self.lender is not None:
                 self.lender.take_back(conn)
@@ -251,6 +252,7 @@ class AsyncFlow:
             self.conn = None
             conn.lock = self.lock
             memory_of(conn).stream = None
+            self.course.counted(memory_of(conn))
             self.lock.release()
             if self.lender is not None:
                 await self.lender.take_back(conn)
