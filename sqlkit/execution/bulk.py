@@ -26,6 +26,7 @@ from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution.arguments import dump
 from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import load, make_rows
+from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
 from sqlkit.execution.query import Query
@@ -208,16 +209,19 @@ def run_batch(db: Executor, batch: Batch, items: Iterable[Any]) -> Any:
     if not chunk:
         return _empty(batch.query)
     conn, local, lender = borrow(db, batch.query)
-    progress = Progress(batch, local)
+    progress, counting = Progress(batch, local), Counting(conn, batch.query, batch.variant.text)
     try:
         try:
             _step(conn, progress.start(conn))
             while chunk:
                 _step(conn, progress.send(conn, chunk))
                 chunk = list(islice(iterator, CHUNK_ITEMS))
-            return _step(conn, progress.finish(conn))
+            made = _step(conn, progress.finish(conn))
+            counting.ended(progress.affected, progress.done)
+            return made
         except BaseException as error:
             note(error, batch.query)
+            counting.failed(error, progress.done)
             if progress.began:
                 with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
                     _step(conn, progress.undo(conn, error))
@@ -239,16 +243,19 @@ async def run_batch_async(db: AsyncExecutor, batch: Batch, items: Iterable[Any] 
     if not chunk:
         return _empty(batch.query)
     conn, local, lender = await borrow_async(db, batch.query)
-    progress = Progress(batch, local)
+    progress, counting = Progress(batch, local), Counting(conn, batch.query, batch.variant.text)
     try:
         try:
             await _step_async(conn, progress.start(conn))
             while chunk:
                 await _step_async(conn, progress.send(conn, chunk))
                 chunk = await anext(chunks, [])
-            return await _step_async(conn, progress.finish(conn))
+            made = await _step_async(conn, progress.finish(conn))
+            counting.ended(progress.affected, progress.done)
+            return made
         except BaseException as error:
             note(error, batch.query)
+            counting.failed(error, progress.done)
             if progress.began:
                 with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
                     await _step_async(conn, progress.undo(conn, error))

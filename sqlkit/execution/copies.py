@@ -28,6 +28,7 @@ from sqlkit.errors import ArgumentError, ConnectionBusy, ContractError
 from sqlkit.execution.arguments import not_encodable
 from sqlkit.execution.bulk import chunks_of, lacks, note
 from sqlkit.execution.careful import enter
+from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import (
     Connection,
@@ -256,14 +257,18 @@ def held(conn: Connection, query: Query, owner: object) -> Iterator[None]:
         conn.lock = lock
 
 
-def _promised(copy: CopyIn, cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any]) -> Affected | None:
-    return None if copy.query.cardinality is Cardinality.NOTHING else Affected(max(cursor.rowcount, 0))
+def _promised(
+    copy: CopyIn, cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], counting: Counting
+) -> Affected | None:
+    rows = max(cursor.rowcount, 0)
+    counting.ended(rows, rows)
+    return None if copy.query.cardinality is Cardinality.NOTHING else Affected(rows)
 
 
 def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None:
     """Copy items into the table; the number of rows."""
     conn, local, lender = borrow(db, copy.query)
-    frame = Frame(copy, local)
+    frame, counting = Frame(copy, local), Counting(conn, copy.query, copy.text)
     try:
         with conn.lock:
             form = conn.wait(frame.start(conn))
@@ -280,9 +285,10 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
                     raise unwritable(conn, copy, form, row, number) or error from None
         with conn.lock:
             conn.wait(frame.finish(conn))
-        return _promised(copy, cursor)
+        return _promised(copy, cursor, counting)
     except BaseException as error:
         note(error, copy.query)
+        counting.failed(error, 0)
         if frame.began:
             with suppress(psycopg.Error), conn.lock:  # a connection that is lost, whose error is on its way
                 conn.wait(frame.undo(conn, error))
@@ -295,7 +301,7 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
 async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | AsyncIterable[Any]) -> Affected | None:
     """Copy items into the table on asyncio; the number of rows."""
     conn, local, lender = await borrow_async(db, copy.query)
-    frame = Frame(copy, local)
+    frame, counting = Frame(copy, local), Counting(conn, copy.query, copy.text)
     chunks = chunks_of(items)
     try:
         async with conn.lock:
@@ -317,9 +323,10 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
                             raise unwritable(conn, copy, form, row, number) or error from None
         async with conn.lock:
             await conn.wait(frame.finish(conn))
-        return _promised(copy, cursor)
+        return _promised(copy, cursor, counting)
     except BaseException as error:
         note(error, copy.query)
+        counting.failed(error, 0)
         if frame.began:
             with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
                 async with conn.lock:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from time import perf_counter_ns
 from typing import Any
 
-from sqlkit.connection import Memory
+from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
+from sqlkit.execution.prepared import Connection
 from sqlkit.execution.query import Query
 from sqlkit.statistics import FIRST_BUCKET, ROWS, TIME, Event, figures_of
 
-__all__ = ["count", "fail", "rows_of"]
+__all__ = ["Counting", "count", "fail", "rows_of"]
 
 ONE, OPTIONAL, ALL, AFFECTED = Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.ALL, Cardinality.AFFECTED
 
@@ -50,3 +51,25 @@ def fail(memory: Memory, query: Query, text: str, began: int, error: BaseExcepti
         tally.failed(query.statement, error)
         if spent >= tally.notice:
             tally.tell(Event(query.statement, text, spent, 0, error, size))
+
+
+class Counting:
+    """Counts a batch or a copy, from when this is made to one of its ends: the time to take the items is in it."""
+
+    __slots__ = ("began", "memory", "query", "text")
+
+    def __init__(self, conn: Connection, query: Query, text: str) -> None:
+        self.memory = memory_of(conn)
+        self.query = query
+        self.text = text
+        self.began = perf_counter_ns()
+
+    def ended(self, rows: int, size: int) -> None:
+        """Count it, with the rows that it affected and the number of its items."""
+        if self.memory.tally is not None:
+            count(self.memory, self.query, self.text, self.began, rows, size)
+
+    def failed(self, error: BaseException, size: int) -> None:
+        """Count it with its error, and the number of items that were sent."""
+        if self.memory.tally is not None:
+            fail(self.memory, self.query, self.text, self.began, error, size)
