@@ -9,11 +9,12 @@ import difflib
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter, itemgetter
 from typing import Any, Literal, get_args, get_origin
 
 from sqlkit.annotations import UNSET
 from sqlkit.contracts.contract import Cardinality, Contract, Parameter
-from sqlkit.contracts.items import access, describe_fields, field_names, is_given, read_path
+from sqlkit.contracts.items import access, describe_fields, field_names, is_given, read_path, reader_of_all
 from sqlkit.errors import ArgumentError, ContractError
 from sqlkit.execution.bulk import Batch
 from sqlkit.execution.copies import CopyIn
@@ -215,6 +216,8 @@ class _Binder:
             else access("sqlkit_item", items.item, (reference.name, *reference.path))
             for reference in wanted
         ]
+        if plain := _plain_reader(parts, [reference.name for reference in wanted]):
+            return lambda *_: plain
         names: dict[str, Any] = {"sqlkit_read_path": read_path}
         row = "(" + "".join(f"{part}, " for part in parts) + ")"
         source = f"def reader({', '.join(parameters)}):\n    return lambda sqlkit_item: {row}\n"
@@ -252,9 +255,21 @@ class _Binder:
         text = self.statement.variant().text
 
         def make_copy(*arguments: Any) -> CopyIn:
-            return CopyIn(query, text, target.table, target.columns, reader(*arguments))
+            read = reader(*arguments)
+            return CopyIn(query, text, target.table, target.columns, read, reader_of_all(read, items.item))
 
         return make_copy
+
+
+def _plain_reader(parts: Sequence[str], names: Sequence[str]) -> Callable[[Any], Sequence[Any]] | None:
+    """Return what reads an item in C, where all that is wanted are attributes, or keys, of its own; else None."""
+    if len(parts) < 2:  # of one name there would be no tuple
+        return None
+    if all(part == f"sqlkit_item.{name}" for part, name in zip(parts, names, strict=True)):
+        return attrgetter(*names)
+    if all(part == f"sqlkit_item[{name!r}]" for part, name in zip(parts, names, strict=True)):
+        return itemgetter(*names)
+    return None
 
 
 def _labels(statement: Statement, chosen: list[Any]) -> tuple[str, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter, itemgetter
 from typing import Any, get_origin
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from typing_extensions import is_typeddict
 from sqlkit.annotations import UNSET
 from sqlkit.rows.shapes import describe_type
 
-__all__ = ["access", "field_names", "is_given", "is_mapping", "read_path"]
+__all__ = ["access", "field_names", "is_given", "is_mapping", "read_path", "reader_of_all"]
 
 
 def field_names(annotation: Any) -> Collection[str] | None:
@@ -67,6 +68,40 @@ def read_path(value: Any, path: tuple[str, ...]) -> Any:
             return None
         value = value[name] if isinstance(value, Mapping) else getattr(value, name)
     return value
+
+
+def reader_of_all(read: Callable[[Any], Sequence[Any]], annotation: Any) -> Callable[[list[Any]], list[Sequence[Any]]]:
+    """Return what reads a list of items as ``read`` reads one.
+
+    A model keeps its fields in its ``__dict__``, from which they are read in half the time of an attribute each. That
+    is done where each item is of just the class that the annotation names.
+    """
+    names = read.__reduce__()[1] if isinstance(read, attrgetter) else ()
+    if not _are_plain_fields(annotation, names):
+        return lambda items: list(map(read, items))
+    pick = itemgetter(*names)
+    exactly = {annotation}
+
+    def read_all(items: list[Any]) -> list[Sequence[Any]]:
+        if exactly.issuperset(map(type, items)):
+            return list(map(pick, map(DICT, items)))
+        return list(map(read, items))
+
+    return read_all
+
+
+DICT = attrgetter("__dict__")
+
+
+def _are_plain_fields(annotation: Any, names: Sequence[Any]) -> bool:
+    """Tell whether names are fields of a model that nothing stands before."""
+    return (
+        len(names) > 1
+        and isinstance(annotation, type)
+        and issubclass(annotation, BaseModel)
+        and annotation.__getattribute__ is object.__getattribute__
+        and all(name in annotation.model_fields and not hasattr(annotation, name) for name in names)
+    )
 
 
 def is_given(path: tuple[str, ...], default: Any) -> Callable[[Any], bool]:

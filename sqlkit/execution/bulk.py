@@ -278,19 +278,20 @@ def note(error: BaseException, query: Query) -> None:
 
 
 async def chunks_of(
-    items: Iterable[Any] | AsyncIterable[Any], size: int = CHUNK_ITEMS
+    items: Iterable[Any] | AsyncIterable[Any], size: Callable[[], int] = lambda: CHUNK_ITEMS
 ) -> AsyncGenerator[list[Any], None]:
-    """Yield lists of items, from either kind of iterable."""
+    """Yield lists of items, from either kind of iterable; ``size`` is asked before each."""
     if not isinstance(items, AsyncIterable):
         iterator = iter(items)
-        while taken := list(islice(iterator, size)):
+        while taken := list(islice(iterator, size())):
             yield taken
         return
     chunk: list[Any] = []
+    wanted = size()
     async for item in items:
         chunk.append(item)
-        if len(chunk) == size:
+        if len(chunk) >= wanted:
             yield chunk
-            chunk = []
+            chunk, wanted = [], size()
     if chunk:
         yield chunk

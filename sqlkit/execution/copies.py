@@ -8,25 +8,23 @@ COPY is one statement: all of it or nothing.
 from __future__ import annotations
 
 import asyncio
-import struct
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from itertools import islice
 from threading import get_ident
 from typing import Any
 
 import psycopg
-from psycopg import abc, pq
+from psycopg import abc
 from psycopg.abc import PQGen
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
 
 from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
-from sqlkit.errors import ArgumentError, ConnectionBusy, ContractError
-from sqlkit.execution.arguments import not_encodable
-from sqlkit.execution.bulk import chunks_of, lacks, note
+from sqlkit.errors import ConnectionBusy, ContractError
+from sqlkit.execution.bulk import chunks_of, note
 from sqlkit.execution.careful import enter
 from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
@@ -46,8 +44,8 @@ from sqlkit.execution.prepared import (
 from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import may_be_stale
 from sqlkit.execution.transactions import begin, roll_back
+from sqlkit.execution.writing import CopyIn, RowWriter
 from sqlkit.values.encoders import CopyFormat
-from sqlkit.values.parameters import Unfit
 
 __all__ = ["CopyIn", "copy_in", "copy_in_async"]
 
@@ -72,21 +70,6 @@ from target
 inner join pg_catalog.pg_type as base_type on base_type.oid = target.type_id
 where base_type.typtype <> 'd'
 """
-
-#: What psycopg raises for a value that its type cannot take, before anything is sent.
-WRITING_FAILS = (UnicodeEncodeError, OverflowError, struct.error, psycopg.DataError)
-
-
-@dataclass(slots=True)
-class CopyIn:
-    """A COPY statement and where the values of its columns come from: an item's field or an argument of the call."""
-
-    query: Query
-    text: str
-    table: str
-    columns: tuple[str, ...]
-    read: Callable[[Any], Sequence[Any]]
-
 
 NO_FORMAT = CopyFormat(None, (), ())
 
@@ -123,25 +106,6 @@ def copy_text(conn: Connection, copy: CopyIn, form: CopyFormat) -> str:
     """Return the statement with its name and the format that the types allow."""
     text = named(conn, memory_of(conn), copy.text.rstrip().removesuffix(";"), copy.query.name)
     return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
-
-
-def encode_row(copy: CopyIn, form: CopyFormat, item: Any, number: int) -> Sequence[Any]:
-    """Encode one item; ArgumentError names it by number, with the column, and never shows the value."""
-    values: Sequence[Any] = ()
-    try:
-        values = copy.read(item)
-        return form.encode(values)
-    except (AttributeError, KeyError) as error:
-        if (lacking := lacks(item, error)) is not None:
-            raise ArgumentError(f"{copy.query.label}: item {number}: {lacking}") from None
-        raise
-    except Unfit:
-        for column, encode, value in zip(copy.columns, form.encoders, values, strict=True):
-            try:
-                encode(value)
-            except Unfit as unfit:
-                raise ArgumentError(f"{copy.query.label}: item {number}, column {column!r}: {unfit}") from None
-        raise
 
 
 class Frame:
@@ -190,26 +154,6 @@ class Frame:
         elif self.savepoint and (alive or getattr(error, "sqlstate", None) is None):
             yield from command(conn.pgconn, b"ROLLBACK TO SAVEPOINT " + SAVEPOINT)
             yield from command(conn.pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
-
-
-def unwritable(
-    conn: Connection, copy: CopyIn, form: CopyFormat, row: Sequence[Any], number: int
-) -> ArgumentError | None:
-    """Return the error that names the column of a row that psycopg could not write; None if none is to blame."""
-    for index, (column, value) in enumerate(zip(copy.columns, row, strict=True)):
-        transformer = Transformer(conn)
-        wire = PyFormat.TEXT if form.types is None else PyFormat.BINARY
-        if form.types is not None:
-            transformer.set_dumper_types([form.types[index]], pq.Format.BINARY)
-        place = f"{copy.query.label}: item {number}, column {column!r}"
-        try:
-            transformer.dump_sequence([value], [wire])
-        except UnicodeEncodeError as error:
-            return ArgumentError(f"{place}: {not_encodable(error)}")
-        except Exception as error:
-            reason = f"a {type(value).__name__} cannot be sent as {form.pgtypes[index]} ({type(error).__name__})"
-            return ArgumentError(f"{place}: {reason}")
-    return None
 
 
 class HeldLock:
@@ -275,14 +219,11 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
         cursor = psycopg.Cursor(conn)
         text = copy_text(conn, copy, form).encode(conn.info.encoding)
         with cursor.copy(text) as target, held(conn, copy.query, get_ident()):
-            if form.types is not None:
-                target.set_types(form.types)
-            for number, item in enumerate(items, 1):
-                row = encode_row(copy, form, item, number)
-                try:
-                    target.write_row(row)
-                except WRITING_FAILS as error:
-                    raise unwritable(conn, copy, form, row, number) or error from None
+            writer, iterator = RowWriter(conn, copy, form), iter(items)
+            while chunk := list(islice(iterator, writer.size)):
+                target.write(writer.write(chunk))
+            if writer.number:
+                target.write(writer.end())
         with conn.lock:
             conn.wait(frame.finish(conn))
         return _promised(copy, cursor, counting)
@@ -302,25 +243,20 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
     """Copy items into the table on asyncio; the number of rows."""
     conn, local, lender = await borrow_async(db, copy.query)
     frame, counting = Frame(copy, local), Counting(conn, copy.query, copy.text)
-    chunks = chunks_of(items)
+    chunks: AsyncGenerator[list[Any], None] | None = None
     try:
         async with conn.lock:
             form = await conn.wait(frame.start(conn))
+        writer = RowWriter(conn, copy, form)
+        chunks = chunks_of(items, lambda: writer.size)
         cursor = psycopg.AsyncCursor(conn)
-        number = 0
         text = copy_text(conn, copy, form).encode(conn.info.encoding)
         async with cursor.copy(text) as target:
             with held(conn, copy.query, asyncio.current_task()):
-                if form.types is not None:
-                    target.set_types(form.types)
                 async for chunk in chunks:
-                    for item in chunk:
-                        number += 1
-                        row = encode_row(copy, form, item, number)
-                        try:
-                            await target.write_row(row)
-                        except WRITING_FAILS as error:
-                            raise unwritable(conn, copy, form, row, number) or error from None
+                    await target.write(writer.write(chunk))
+                if writer.number:
+                    await target.write(writer.end())
         async with conn.lock:
             await conn.wait(frame.finish(conn))
         return _promised(copy, cursor, counting)
@@ -333,6 +269,7 @@ async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | 
                     await conn.wait(frame.undo(conn, error))
         raise
     finally:
-        await chunks.aclose()
+        if chunks is not None:
+            await chunks.aclose()
         if lender is not None:
             await lender.take_back(conn)
