@@ -77,7 +77,8 @@ ODD = st.sampled_from(
         "7", "no", "", "2024-02-29", "2024-02-29T12:00:00Z", "12:30", b"", b"7", 0, 1, 2, -1, 2**15, 2**31, -(2**63),
         2**63, 2**200, 0.5, 1.0, math.inf, math.nan, 1e300, Decimal("1"), Decimal("1.5"), Decimal("NaN"), True, False,
         Colour.RED, Kind.TWO, [], [1], {}, (), object, UUID(int=7), date(2024, 2, 29), time(1, 2, 3),
-        time(1, tzinfo=UTC), datetime(2024, 2, 29, 1), datetime(2024, 2, 29, 1, tzinfo=UTC), timedelta(1), "half \ud800",
+        time(1, tzinfo=UTC), datetime(2024, 2, 29, 1), datetime(2024, 2, 29, 1, tzinfo=UTC), timedelta(1),
+        "half \ud800",
     ]
 )  # fmt: skip
 
