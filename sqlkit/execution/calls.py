@@ -1,8 +1,8 @@
 """A statement on a connection: one row, one or none, all, how many, nothing (``streams`` and ``bulk`` are apart).
 
-A call is one generator, from arguments to objects: ``perform``, where every call begins and ends. What nearly every
-call is, it does at once; all else goes to ``careful``. The two shells, one for each colour, do nothing but lend a
-connection and drive the generator.
+What nearly every call is stands here, without a step for each thing: a statement that the connection has prepared, in
+whatever transaction there is, in one round trip (``ready``, ``send``, ``collect``). All else is a ``Call``, step by
+step. The two colours differ in how they wait; ``run`` and ``run_async`` are where every call begins and ends.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 import psycopg
 from psycopg import generators
-from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn
 
 from sqlkit.connection import Memory, memory_of
 from sqlkit.errors import ArgumentError, RowError
@@ -23,7 +23,7 @@ from sqlkit.execution.careful import Call, recover
 from sqlkit.execution.collecting import collect
 from sqlkit.execution.counting import count, fail, rows_of
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, elsewhere, lend, lend_async
-from sqlkit.execution.prepared import FAILED, Connection, Prepared, check, known_path
+from sqlkit.execution.prepared import Connection, Prepared, check
 from sqlkit.execution.query import Query
 from sqlkit.statements import Variant
 
@@ -31,57 +31,60 @@ __all__ = ["call", "call_async"]
 
 IDLE = TransactionStatus.IDLE
 INTRANS = TransactionStatus.INTRANS
+TUPLES_OK = ExecStatus.TUPLES_OK
+
+execute = generators.execute
 
 
-def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[Any], local: Local | None) -> PQGen[Any]:
-    """Run a query: from arguments to objects.
-
-    Here stands, without a step for each thing, what nearly every call is: a statement that the connection has prepared,
-    in whatever transaction there is, in one round trip.
-    """
-    try:
-        memory: Memory = conn._sqlkit  # type: ignore[union-attr]
-    except AttributeError:
-        memory = memory_of(conn)
+def ready(conn: Connection, memory: Memory, query: Query, variant: Variant, local: Local | None) -> Prepared | None:
+    """Return the statement as the connection has prepared it; None where more has to be done than to run it."""
     pgconn = conn.pgconn
     status = pgconn.transaction_status
-    path = known_path(conn, memory)
+    if (
+        not (status == INTRANS or (status == IDLE and conn._autocommit and not query.promises))
+        or conn._pipeline is not None
+        or local is not None
+        or memory.logs
+    ):
+        return None
+    # As prepared.known_path says it, which is a step too many here.
+    path = pgconn.parameter_status(b"search_path") or (None if memory.touched else memory.path or memory.home)
     prepared: Prepared | None = memory.prepared.get((path, variant.text))
+    if prepared is None or not prepared.name:
+        return None
+    if prepared.touches:
+        memory.touched = True
+    return prepared
+
+
+def send(pgconn: PGconn, query: Query, variant: Variant, prepared: Prepared, values: Sequence[Any]) -> None:
+    """Queue the statement with its values."""
+    try:
+        dumped = [table[type(value)](value) for table, value in zip(prepared.tables, values)]  # noqa: B905
+    except Exception:
+        dumped = dump(query.label, variant.references, prepared.tables, values)  # which says what is wrong
+    pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
+
+
+def run(
+    conn: psycopg.Connection[Any], query: Query, variant: Variant, values: Sequence[Any], local: Local | None
+) -> Any:
+    """Run a query on a connection, from arguments to objects, and count it for the Database that lent it."""
+    memory = memory_of(conn)
     tally = memory.tally
     began = 0 if tally is None else perf_counter_ns()
     try:
-        if (
-            prepared is None
-            or not prepared.name
-            or local is not None
-            or memory.logs
-            or conn._pipeline is not None
-            or not (status == INTRANS or (status == IDLE and conn._autocommit and not query.promises))
-        ):
-            made = yield from Call(conn, memory, query, variant, values, local).run()
+        prepared = ready(conn, memory, query, variant, local)
+        if prepared is None:
+            made = conn.wait(Call(conn, memory, query, variant, values, local).run())
         else:
-            assert path is not None  # noqa: S101 - nothing is prepared under no path
-            if prepared.touches:
-                memory.touched = True
+            result = None
             try:
-                try:
-                    dumped = [table[type(value)](value) for table, value in zip(prepared.tables, values)]  # noqa: B905
-                except Exception:
-                    dumped = dump(query.label, variant.references, prepared.tables, values)  # which says what is wrong
-                pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
-                result = (yield from generators.execute(pgconn))[-1]
-                if result.status in FAILED:
-                    check(result, pgconn)
-            except (psycopg.Error, ArgumentError) as error:
-                call = Call(conn, memory, query, variant, values)
-                made = yield from call.again(path, prepared, error, status == IDLE)
-            else:
-                try:
-                    made = collect(query, prepared, result)
-                except RowError:
-                    if not prepared.composite:
-                        raise
-                    made = yield from Call(conn, memory, query, variant, values).answer(path, prepared, result)
+                send(conn.pgconn, query, variant, prepared, values)
+                result = conn.wait(execute(conn.pgconn))[-1]
+                made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
+            except (psycopg.Error, ArgumentError, RowError) as error:
+                made = conn.wait(Call(conn, memory, query, variant, values).again(prepared, error, result))
     except BaseException as error:
         if tally is not None:
             fail(memory, query, variant.text, began, error)
@@ -91,22 +94,52 @@ def perform(conn: Connection, query: Query, variant: Variant, values: Sequence[A
     return made
 
 
+async def run_async(
+    conn: psycopg.AsyncConnection[Any], query: Query, variant: Variant, values: Sequence[Any], local: Local | None
+) -> Any:
+    """Run a query on an asynchronous connection, as ``run`` does."""
+    memory = memory_of(conn)
+    tally = memory.tally
+    began = 0 if tally is None else perf_counter_ns()
+    try:
+        prepared = ready(conn, memory, query, variant, local)
+        if prepared is None:
+            made = await conn.wait(Call(conn, memory, query, variant, values, local).run())
+        else:
+            result = None
+            try:
+                send(conn.pgconn, query, variant, prepared, values)
+                result = (await conn.wait(execute(conn.pgconn)))[-1]
+                made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
+            except (psycopg.Error, ArgumentError, RowError) as error:
+                made = await conn.wait(Call(conn, memory, query, variant, values).again(prepared, error, result))
+    except BaseException as error:
+        if tally is not None:
+            fail(memory, query, variant.text, began, error)
+        raise
+    if tally is not None:
+        count(memory, query, variant.text, began, rows_of(query, made))
+    return made
+
+
+# The two shells.
+
+
 def call(db: Executor, query: Query, variant: Variant, values: Sequence[Any]) -> Any:
     """Run a query on a connection, or on one that is lent for it."""
     if isinstance(db, psycopg.Connection):
         with db.lock:
             idle = db.pgconn.transaction_status == IDLE
             try:
-                return db.wait(perform(db, query, variant, values, None))
+                return run(db, query, variant, values, None)
             except Exception:
                 raise
             except BaseException:
                 db.wait(recover(db, idle))
                 raise
-    conn = lend(db, query)
+    conn = lend(db, query)  # whose lock nobody else asks for
     try:
-        with conn.lock:
-            return conn.wait(perform(conn, query, variant, values, db.local))
+        return run(conn, query, variant, values, db.local)
     except psycopg.Error as error:
         other = elsewhere(db, conn, query, error)
         if other is None:
@@ -120,11 +153,10 @@ async def call_async(db: AsyncExecutor, query: Query, variant: Variant, values: 
     """Run a query on an asynchronous connection, or on one that is lent for it."""
     if isinstance(db, psycopg.AsyncConnection):
         async with db.lock:
-            return await db.wait(perform(db, query, variant, values, None))
+            return await run_async(db, query, variant, values, None)
     conn = await lend_async(db, query)
     try:
-        async with conn.lock:
-            return await conn.wait(perform(conn, query, variant, values, db.local))
+        return await run_async(conn, query, variant, values, db.local)
     except psycopg.Error as error:
         other = elsewhere(db, conn, query, error)
         if other is None:

@@ -101,7 +101,7 @@ class Call:
         self.variant = variant
         self.values = values
         self.local = local
-        self.path = b""
+        self.path: object = b""
 
     def run(self) -> PQGen[Any]:
         """Run it in the form that the connection's state and the query's promise ask for."""
@@ -110,15 +110,17 @@ class Call:
         began = rider is None and (yield from enter(self.conn, self.query))
         return (yield from self._guarded(self._run(rider, began)))
 
-    def again(self, path: bytes, prepared: Prepared, error: Exception, began: bool) -> PQGen[Any]:
-        """Go on behind an error of a statement that was prepared before, under a search path; see ``_renewed``."""
-        self.path = path
-        return (yield from self._guarded(self._renewed(prepared, error, began)))
+    def again(self, prepared: Prepared, error: Exception, result: PGresult | None) -> PQGen[Any]:
+        """Go on behind an error of a statement that was prepared before, in whatever transaction there is.
 
-    def answer(self, path: bytes, prepared: Prepared, result: PGresult) -> PQGen[Any]:
-        """Return what the contract promises of a result that came under a search path; see ``_answer``."""
-        self.path = path
-        return (yield from self._guarded(self._answer(prepared, result)))
+        ``result`` is what the server gave, if the error came later.
+        """
+        self.path = prepared.path
+        if isinstance(error, RowError) and result is not None:
+            if not prepared.composite:
+                raise error
+            return (yield from self._guarded(self._answer(prepared, result)))
+        return (yield from self._guarded(self._renewed(prepared, error, began=False)))
 
     def _guarded(self, steps: PQGen[Any]) -> PQGen[Any]:
         """Name the query on an error of the server, and leave our own pipeline after a fault in the middle of it."""

@@ -18,26 +18,39 @@ from sqlkit.rows.shapes import Mismatch
 
 __all__ = ["collect", "load", "make", "make_rows", "row_error"]
 
+OPTIONAL, AFFECTED = Cardinality.OPTIONAL, Cardinality.AFFECTED
+TUPLES_OK = ExecStatus.TUPLES_OK
+
 
 def collect(query: Query, prepared: Prepared, result: PGresult) -> Any:
     """Return what the contract promises of a result, or raise what says why not."""
-    cardinality = query.cardinality
-    if cardinality is Cardinality.AFFECTED:
-        return Affected(result.command_tuples or 0)
-    if cardinality is Cardinality.NOTHING:
-        return None
-    if result.status != ExecStatus.TUPLES_OK:
-        raise RowError(f"{query.label}: the statement returns no rows, {query.row} is promised", query=query.label)
-    number = result.ntuples
-    if cardinality is not Cardinality.ALL:
-        if number > 1:
-            raise TooManyRows(f"{query.label}: {number} rows came, one {query.row} is promised")
-        if number == 0:
-            if cardinality is Cardinality.OPTIONAL:
-                return None
-            raise NoRow(f"{query.label}: no row came, one {query.row} is promised")
-    made = make(query, prepared, result)
-    return made if cardinality is Cardinality.ALL else made[0]
+    row = query.row
+    if row is None:
+        return Affected(result.command_tuples or 0) if query.cardinality is AFFECTED else None
+    if result.status != TUPLES_OK:
+        raise RowError(f"{query.label}: the statement returns no rows, {row} is promised", query=query.label)
+    if query.single and result.ntuples != 1:
+        return _not_one(query, result.ntuples)
+    try:
+        rows = prepared.load(result)
+    except UNLOADABLE as error:
+        raise row_error(query, _blame(query, prepared, result, error)) from None
+    try:
+        maker = prepared.makers.get(row)
+        if maker is None:
+            maker = prepared.makers[row] = row_maker(row, prepared.columns)
+        made = maker.many(rows)
+    except Mismatch as mismatch:
+        raise row_error(query, mismatch) from None
+    return made[0] if query.single else made
+
+
+def _not_one(query: Query, number: int) -> None:
+    """Return None for the row that may be missing; NoRow or TooManyRows."""
+    if number > 1:
+        raise TooManyRows(f"{query.label}: {number} rows came, one {query.row} is promised")
+    if query.cardinality is not OPTIONAL:
+        raise NoRow(f"{query.label}: no row came, one {query.row} is promised")
 
 
 def make(query: Query, prepared: Prepared, result: PGresult) -> list[Any]:

@@ -60,12 +60,13 @@ FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_A
 class Prepared:
     """A statement as the server has prepared it: its parameters' and columns' types, and how to load them.
 
-    ``oids`` and ``column_oids`` are the types of parameters and columns, ``touches`` tells whether it may change the
-    session's state, ``composite`` whether there is a composite type among the columns. Without a ``name`` the server
-    keeps nothing: the text is parsed anew with each call, as a pooler needs it that lends another server connection
-    to each transaction.
+    It is good under one search ``path``. ``oids`` and ``column_oids`` are the types of parameters and columns,
+    ``touches`` tells whether it may change the session's state, ``composite`` whether there is a composite type among
+    the columns. Without a ``name`` the server keeps nothing: the text is parsed anew with each call, as a pooler needs
+    it that lends another server connection to each transaction.
     """
 
+    path: object
     name: bytes
     text: bytes
     oids: tuple[int, ...]
@@ -101,8 +102,11 @@ class Prepared:
     def load(self, result: PGresult) -> list[tuple[Any, ...]]:
         """Load all rows of a result as tuples."""
         transformer = self.transformer
-        transformer.set_pgresult(result, set_loaders=not self.loaders_set)
-        self.loaders_set = True
+        if self.loaders_set:
+            transformer.set_pgresult(result, set_loaders=False)
+        else:
+            transformer.set_pgresult(result)
+            self.loaders_set = True
         return transformer.load_rows(0, result.ntuples, tuple)
 
 
@@ -194,7 +198,7 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str, called: s
     columns = [described.ftype(index) for index in range(described.nfields)]
     yield from learn_types(conn, memory, parameters + columns)
     touches = TOUCHES(text) is not None
-    prepared = _describe(conn, memory, name, encoded, touches, described, parameters, columns)
+    prepared = _describe(conn, memory, path, name, encoded, touches, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
         yield from take_off(conn, memory.prepared.pop(next(iter(memory.prepared))))
     memory.prepared[path, text] = prepared
@@ -311,6 +315,7 @@ def type_of(memory: Memory, oid: int) -> PgType:
 def _describe(
     conn: Connection,
     memory: Memory,
+    path: object,
     name: bytes,
     text: bytes,
     touches: bool,
@@ -326,6 +331,7 @@ def _describe(
     binary = all(adapters.get_loader(oid, Format.BINARY) is not None for oid in columns)
     encoding = conn.pgconn._encoding
     return Prepared(
+        path,
         name,
         text,
         tuple(parameters),
