@@ -88,7 +88,7 @@ def test_reset_asks_for_the_databases_name(db: Database) -> None:
         with pytest.raises(ArgumentError, match="name it to empty it"):
             reset_database(db.settings, name=wrong)
     assert get_database_stats(db).users == 1
-    assert len(reset_database(db.settings, name=name)) == 6
+    assert len(reset_database(db.settings, name=name)) == 7
     assert set(get_database_stats(db).model_dump().values()) == {0}
     log_system_event(db, "analyzer", "INFO", "on we go")
 
@@ -135,7 +135,7 @@ def test_a_database_that_lags_behind(db: Database) -> None:
     """Migrations that are not applied are named."""
     rollback(db.settings.dsn(), MIGRATIONS / "analysis", schema="analysis", count=1)
     (reason,) = check_database_health(db)["reasons"]
-    assert reason == "migrations are not applied: 0006.grant-to-analysis-app"
+    assert reason == "migrations are not applied: 0007.create-cache-tags"
 
 
 def test_a_database_that_is_away(server: TestServer) -> None:
@@ -402,5 +402,5 @@ def test_where_redis_cannot_be(given: dict[str, str]) -> None:
 
 
 def test_the_history_is_the_schemas_own(db: Database) -> None:
-    """Migrations are those of the schema analysis, all six."""
-    assert len(history(database_url(db.settings.dsn()), schema="analysis")) == 6
+    """Migrations are those of the schema analysis, all seven."""
+    assert len(history(database_url(db.settings.dsn()), schema="analysis")) == 7

@@ -31,6 +31,7 @@ from sqlkit.caching import (
     cached,
     install,
     invalidate,
+    statements,
 )
 from sqlkit.errors import ConfigurationError
 from sqlkit.testing import TestServer, dropped_afterwards, template
@@ -149,10 +150,10 @@ def listener(song_dsn: str) -> Iterator[Listener]:
 
 
 def retitle_outside(dsn: str, title: str, *, commit: bool = True) -> None:
-    """Change a song as another process does: on a connection of its own, with the invalidation in the transaction."""
+    """Change a song as another process does: no listener of this one is told, as ``invalidate`` does, but by NOTIFY."""
     with psycopg.connect(dsn) as conn:
         conn.execute("update songs set title = %s where song_id = 1", [title])
-        invalidate(conn, "song:1")
+        statements.cache.bump_tags(conn, tags=["song:1"])
         if not commit:
             conn.rollback()
 

@@ -52,7 +52,7 @@ def test_from_nothing_to_answers_and_again(tmp_path: Path) -> None:
     start = time.monotonic()
     second = demo(cwd=tmp_path)
     assert time.monotonic() - start < 10
-    assert "Migrations: 7 applied" in first
+    assert "Migrations: 9 applied" in first
     assert "Migrations: everything is applied" in second
     tables = [
         ("11", "soleil.repertoire.count_songs_by_key"),

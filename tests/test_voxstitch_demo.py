@@ -62,7 +62,7 @@ def test_demo(voxstitch_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_from_nothing(tmp_path: Path) -> None:
     """In an empty folder the demo makes everything, and says where to look around."""
     said = demo("voxstitch", cwd=tmp_path)
-    assert "Migrations: 4 applied" in said
+    assert "Migrations: 5 applied" in said
     assert re.search(r"Look around: \S+ psql --schema voxstitch --folder ", said)
 
 

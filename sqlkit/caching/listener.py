@@ -3,6 +3,9 @@
 It has a direct connection of its own (LISTEN does not work through a pooler in transaction mode). A notification makes
 it forget the tag's version, so that the next reader asks the database; so it matters neither whose tag it was nor in
 which order two of them come. What a reader asked before a notification came is not kept after it.
+
+The process that writes does not wait for the notification to see its own commit: from ``invalidate`` until then, the
+versions of the tags in question are asked of the database each time.
 """
 
 from __future__ import annotations
@@ -13,15 +16,29 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from weakref import WeakSet
 
 import psycopg
 
-__all__ = ["CHANNEL", "Listener"]
+__all__ = ["CHANNEL", "Listener", "unsettle"]
 
 CHANNEL = "sqlkit_cache"  # the one that sql/caching/cache.sql notifies
 MOST = 100_000  # tags whose versions are remembered
 
 log = logging.getLogger("sqlkit.caching")
+
+# Those of this process, for ``invalidate`` knows a connection and no cache.
+_started: WeakSet[Listener] = WeakSet()
+
+
+def unsettle(tags: Iterable[str], pid: int | None) -> None:
+    """Tell the listeners of this process that a transaction of the server's process ``pid`` changes tags.
+
+    None: that it has.
+    """
+    wanted = list(tags)
+    for listener in list(_started):
+        listener.forget(wanted, None) if pid is None else listener.unsettle(wanted, pid)
 
 
 class Listener:
@@ -40,6 +57,7 @@ class Listener:
         self._lock = threading.Lock()
         self._scopes = 0
         self._known: dict[str, dict[int, int]] = {}  # by tag, then by scope
+        self._unsettled: dict[str, dict[int, float]] = {}  # by tag, then by the server's process, until when
         self._generation = 0
         self._beat = float("-inf")
         self._stop = threading.Event()
@@ -61,6 +79,7 @@ class Listener:
         """Begin to listen; wait up to ``timeout`` seconds until it hears, and go on without if it does not."""
         self._thread = threading.Thread(target=self._run, name="sqlkit cache listener", daemon=True)
         self._thread.start()
+        _started.add(self)
         deadline = time.monotonic() + timeout
         while not self.hears and time.monotonic() < deadline:
             time.sleep(0.005)
@@ -103,17 +122,46 @@ class Listener:
                 if len(self._known) > MOST:
                     self._known.clear()
                 for tag, version in versions.items():
-                    self._known.setdefault(tag, {})[scope] = version
+                    if tag not in self._unsettled or self._settled(tag):
+                        self._known.setdefault(tag, {})[scope] = version
 
-    def forget(self, tags: Iterable[str]) -> None:
-        """Forget versions: of tags that are invalidated."""
+    def forget(self, tags: Iterable[str], pid: int | None = None) -> None:
+        """Forget versions: of tags that are invalidated, by a transaction of the server's process ``pid``."""
         with self._lock:
             self._generation += 1
             for tag in tags:
-                if tag:
-                    self._known.pop(tag, None)
-                else:  # what invalidate_all sends
-                    self._known.clear()
+                self._drop(tag)
+                if pid is not None and tag in self._unsettled:
+                    self._unsettled[tag].pop(pid, None)
+
+    def unsettle(self, tags: Iterable[str], pid: int) -> None:
+        """Forget versions of tags, and remember none until a process of the server has said how its write ended.
+
+        One that rolls back says nothing, and is waited for no longer than for any notification.
+        """
+        with self._lock:
+            self._generation += 1
+            until = time.monotonic() + self.patience
+            if len(self._unsettled) > MOST:
+                for tag in list(self._unsettled):
+                    self._settled(tag)
+            for tag in tags:
+                self._drop(tag)
+                self._unsettled.setdefault(tag, {})[pid] = until
+
+    def _drop(self, tag: str) -> None:
+        if tag:
+            self._known.pop(tag, None)
+        else:  # what invalidate_all sends
+            self._known.clear()
+
+    def _settled(self, tag: str) -> bool:
+        """Tell whether no transaction of this process is about to change a tag."""
+        now = time.monotonic()
+        if any(until > now for until in self._unsettled[tag].values()):
+            return False
+        del self._unsettled[tag]
+        return True
 
     # The thread.
 
@@ -139,7 +187,7 @@ class Listener:
         }
 
     def _listen(self, conn: psycopg.Connection[Any]) -> None:
-        conn.add_notify_handler(lambda notify: self.forget([notify.payload]))
+        conn.add_notify_handler(lambda notify: self.forget([notify.payload], notify.pid))
         conn.execute(f"listen {CHANNEL}")
         with self._lock:
             self._known.clear()  # what was said while nobody listened

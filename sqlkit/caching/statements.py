@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol, overload
 
+import psycopg
+
 import sqlkit
 from sqlkit.caching.entries import LONGEST, checked_tags
+from sqlkit.caching.listener import unsettle
 from sqlkit.execution.lending import AsyncExecutor, Executor
 from sqlkit.folders import MIGRATIONS, SQL
 
@@ -136,8 +139,9 @@ def invalidate(db: Any, *tags: str) -> Any:
     """Make every entry under these tags invalid, in all processes, when the transaction commits.
 
     Give it the connection of the write, as the last statement before the commit: a write that is rolled back
-    invalidates nothing. Two transactions with one tag wait for each other from here on. Given an asynchronous
-    connection or database it returns an awaitable.
+    invalidates nothing. Two transactions with one tag wait for each other from here on. This process sees its own
+    commit at once, others when the notification arrives. Given an asynchronous connection or database it returns an
+    awaitable.
     """
     from sqlkit.adhoc import _is_async
 
@@ -145,12 +149,21 @@ def invalidate(db: Any, *tags: str) -> Any:
     return _bump_async(db, named) if _is_async(db) else _bump(db, named)
 
 
+def _pid(db: object) -> int | None:
+    """Return the server's process in whose transaction a statement runs; None where it is committed with it."""
+    if isinstance(db, psycopg.Connection | psycopg.AsyncConnection):
+        return db.pgconn.backend_pid
+    return None
+
+
 def _bump(db: Executor, tags: list[str]) -> None:
     cache.bump_tags(db, tags=tags)
+    unsettle(tags, _pid(db))
 
 
 async def _bump_async(db: AsyncExecutor, tags: list[str]) -> None:
     await async_cache.bump_tags(db, tags=tags)
+    unsettle(tags, _pid(db))
 
 
 @overload
@@ -169,10 +182,12 @@ def invalidate_all(db: Any) -> Any:
 
 def _bump_all(db: Executor) -> None:
     cache.bump_all(db)
+    unsettle([""], _pid(db))
 
 
 async def _bump_all_async(db: AsyncExecutor) -> None:
     await async_cache.bump_all(db)
+    unsettle([""], _pid(db))
 
 
 @overload

@@ -83,10 +83,6 @@ class _Listened:
         if self.listener is not None:
             self.listener.learn(self._scope, versions, generation)
 
-    def _forget(self, tags: Iterable[str]) -> None:
-        if self.listener is not None:
-            self.listener.forget(tags)
-
 
 class DatabaseTags(_Listened):
     """Versions in the table ``cache_tags``, remembered as long as the listener hears of every commit.
@@ -106,9 +102,7 @@ class DatabaseTags(_Listened):
 
     def invalidate(self, tags: Iterable[str]) -> None:
         """Give tags new versions, in a transaction of its own."""
-        named = list(tags)
-        invalidate(self._db, *named)
-        self._forget(named)
+        invalidate(self._db, *tags)
 
 
 class AsyncDatabaseTags(_Listened):
@@ -126,7 +120,5 @@ class AsyncDatabaseTags(_Listened):
 
     async def invalidate(self, tags: Iterable[str]) -> None:
         """Give tags new versions, in a transaction of its own."""
-        named = list(tags)
-        pending: Any = invalidate(self._db, *named)
+        pending: Any = invalidate(self._db, *tags)
         await pending
-        self._forget(named)

@@ -25,7 +25,10 @@ AnalysisFileRepository                    files.create_file, get_, update_, dele
 ToolGenerationRepository                  tools.create_tool, get_, update_, delete_, list_tools
 SystemLogRepository                       logs.create_log, get_, update_, delete_, list_logs, count_logs
 CacheEntryRepository                      cache.put_entry, get_, update_, delete_, list_entries
-get_cache_manager, cache_user_data, ...   the tier in the database is cache; memory and Redis stand before it
+get_cache_manager()                       AnalysisCache.opened(db, redis_url()): memory, Redis, cache_entries
+cache_analysis_result, cache_user_data    the same, of an AnalysisCache; its get_user, ... keep what they read
+get_cached_analysis_result, ...           the same: get_cached_analysis_result, get_cached_user_data
+invalidate_user_cache(user_id)            the same; a write's own transaction invalidates: tags_of, invalidate
 setup_database, reset_database            the same; reset_database wants the name of the database
 check_database_health()["status"]         check_database_health(db)["status"], and ["reasons"]
 validate_user_data, validate_analysis_... the same: "valid", "data", "errors"
@@ -49,6 +52,7 @@ from sqlkit.apps.analysis.backups import (
     backup_database_data,
     restore_database_data,
 )
+from sqlkit.apps.analysis.caches import AnalysisCache
 from sqlkit.apps.analysis.events import (
     SYSTEM_LOGS,
     import_log_lines,
@@ -134,6 +138,7 @@ __all__ = [
     "AfterTool",
     "AfterUser",
     "Analysis",
+    "AnalysisCache",
     "AnalysisChanges",
     "AnalysisFile",
     "AnalysisQueries",
