@@ -22,6 +22,7 @@ from sqlkit.cli import (
     migrate,
     partitions,
     psql,
+    report,
     reset,
     top,
 )
@@ -75,6 +76,7 @@ app.command("psql", context_settings={"ignore_unknown_options": True})(psql.psql
 app.command("health")(health.health)
 app.command("status")(looking.status_command)
 app.command("top")(top.top_command)
+app.command("report")(report.report_command)
 app.command("slow")(looking.slow_command)
 app.command("locks")(looking.locks_command)
 app.command("tables")(looking.tables_command)

@@ -43,7 +43,7 @@ def watched_keys() -> Iterator[Keys]:
     What would kill the process (SIGTERM, the end of its terminal) leaves the block by SystemExit, so that it is left as
     it was then, too.
     """
-    if termios is None or not sys.stdin.isatty():
+    if termios is None or tty is None or not sys.stdin.isatty():
         yield Keys(None)
         return
     descriptor = sys.stdin.fileno()

@@ -28,6 +28,7 @@ from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_
 
 __all__ = [
     "FEW",
+    "MEGABYTE",
     "JsonOption",
     "LargeOption",
     "LimitOption",

@@ -123,13 +123,13 @@ class Frame:
             return Text(f"{self.place}: the server says nothing of itself\n", style="red")
         role = "standby" if server.is_standby else "primary"
         lines = [
-            f"{self.place}  PostgreSQL {drawn.plain(server.version)}, {role}, up {seconds_text(server.uptime_seconds)}"
-            f"  {server.moment:%H:%M:%S} UTC",
+            f"{server.moment:%H:%M:%S} UTC  {self.place}",
+            f"PostgreSQL {drawn.plain(server.version)}, {role}, up for {seconds_text(server.uptime_seconds)}",
             _connections(server),
             _flow(server, self._rates()),
             *self._lag(),
         ]
-        return Text("\n".join(lines) + "\n")
+        return Text("\n".join(lines) + "\n", no_wrap=True, overflow="ellipsis")
 
     def _rates(self) -> Rates | None:
         if self.before is None or self.before.server is None or self.seen.server is None:

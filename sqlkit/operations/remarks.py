@@ -81,7 +81,10 @@ def _who(tree: Waiting) -> str:
 
 
 def _transactions(seen: Overview, limits: Limits) -> Iterator[Remark]:
+    blockers = {tree.pid for tree in seen.trees}
     for one in seen.sessions:
+        if one.blocked_by or one.pid in blockers:
+            continue  # told with the locks
         end = f"select pg_terminate_backend({one.pid})"
         who = f"process {one.pid}" + (f" of {one.application_name}" if one.application_name else "")
         if one.is_idle_in_transaction and (one.state_seconds or 0) >= limits.idle_in_transaction_seconds:
