@@ -36,7 +36,9 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]])
 
 def _cell(child: Child, column: tuple[str, str | None]) -> Html:
     name, kind = column
-    return tag("td", UNKNOWN if child is None else child, class_=kind, data_label=name if kind == "number" else None)
+    return tag(
+        "td", UNKNOWN if child is None else child, class_=kind, data_label=name if kind in ("number", "drawn") else None
+    )
 
 
 def tile(label: str, value: str, note: str = "", chart: Html | None = None) -> Html:

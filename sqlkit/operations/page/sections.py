@@ -20,9 +20,9 @@ from sqlkit.operations.units import UNKNOWN, bytes_text, count_text, millisecond
 __all__ = ["activity", "databases", "indexes", "partitions", "replication", "statements", "tables"]
 
 SIZES = (("s1", "table"), ("s2", "long values"), ("s3", "indexes"))
-SIZE_COLUMNS = ("table", "=size", ">total", ">rows", ">in memory")
+SIZE_COLUMNS = ("table", "=size", ">in all", ">rows", ">in memory")
 DEAD_COLUMNS = ("table", "=dead rows", ">dead", ">share", ">bloat, estimated", ">vacuumed")
-SCAN_COLUMNS = ("table", "=rows read so", ">rows read so", ">times", ">by index")
+SCAN_COLUMNS = ("table", "=rows read so", ">rows", ">times", ">by index")
 
 
 def activity(seen: Overview, most: int) -> Html | None:
@@ -191,7 +191,7 @@ def _unused(unused: Sequence[Index]) -> Html:
         )
         for one in unused
     ]
-    return table("Unused indexes", ("index", "=size", ">size", "*remedy"), rows)
+    return table("Unused indexes", ("index", "=by size", ">size", "*remedy"), rows)
 
 
 def replication(seen: Overview) -> Html | None:
@@ -263,6 +263,6 @@ def databases(seen: Overview, most: int) -> Html | None:
         )
         for one in seen.databases[:most]
     ]
-    columns = ("database", "=size", ">size", "=transaction ids", ">ids used", ">oldest id")
+    columns = ("database", "=by size", ">size", "=transaction ids", ">ids used", ">oldest id")
     note = "The server freezes old transaction ids by itself; where all two billion are used it writes no more."
     return section("databases", "Databases", note, table("Databases", columns, rows))

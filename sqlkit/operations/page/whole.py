@@ -80,7 +80,8 @@ def _tiles(seen: Overview, limits: Limits) -> Html | None:
     oldest = max((one.transaction_seconds or 0 for one in seen.sessions), default=0.0)
     cells = [
         _connections(server, limits),
-        tile("Waiting for a lock", count_text(len(waiting)), f"longest transaction {seconds_text(oldest)}"),
+        tile("Waiting for a lock", count_text(len(waiting)), f"behind {len(seen.trees)} sessions"),
+        tile("Longest transaction", seconds_text(oldest), f"{server.idle_in_transaction} idle in transaction"),
         _hits(server, limits),
         tile("Size", bytes_text(server.database_bytes), f"{len(seen.tables)} tables, {len(seen.indexes)} indexes"),
         tile("Commits", count_text(server.commits), f"{count_text(server.rollbacks)} rollbacks"),
