@@ -15,7 +15,7 @@ import psycopg
 from sqlkit.connection import AsyncPooledConnection
 from sqlkit.database.async_pool import AsyncPool
 from sqlkit.database.following import is_followed
-from sqlkit.database.options import PoolStatus, read_only
+from sqlkit.database.options import PoolStatus, for_replica
 from sqlkit.database.replicas import (
     FIRST_LOOK,
     FIRST_PAUSE,
@@ -107,7 +107,7 @@ class AsyncPoolWithReplicas(AsyncPool):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.replicas = Replicas(settings)
-        self.pools = [AsyncReplicaPool(read_only(one.settings), one, self) for one in self.replicas.all]
+        self.pools = [AsyncReplicaPool(for_replica(one.settings), one, self) for one in self.replicas.all]
         finalize(self, self.replicas.watchers.stop)
 
     async def lend(

@@ -26,8 +26,8 @@ __all__ = [
     "begins_with",
     "connect_keywords",
     "default_local",
+    "for_replica",
     "narrowed",
-    "read_only",
     "search_path",
     "settled",
 ]
@@ -40,6 +40,13 @@ KEEPALIVES = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
+}
+# A replica's within seconds: its reads can go elsewhere.
+VANISHES_SOON = {
+    "keepalives_idle": "3",
+    "keepalives_interval": "2",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "5000",
 }
 NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names off, and two tenants could become one
 
@@ -145,15 +152,16 @@ def connect_keywords(settings: Settings) -> dict[str, Any]:
     return keywords | {"options": f"{settings.parameters.get('options', '')} {own}".strip()}
 
 
-def read_only(settings: Settings) -> Settings:
-    """Return settings whose connections are read-only, by libpq's options, which a pooler in transaction mode refuses.
+def for_replica(settings: Settings) -> Settings:
+    """Return settings whose connections are read-only and soon notice that their server has vanished.
 
-    A replica that is promoted keeps its connections, and would take writes of a function that a query calls.
+    A replica that is promoted keeps its connections, and would take writes of a function that a query calls. A pooler
+    in transaction mode refuses the options that say so.
     """
-    if settings.pooler == "transaction":
-        return settings
-    options = f"{settings.parameters.get('options', '')} -c default_transaction_read_only=on".strip()
-    return settings.replace(parameters=settings.parameters | {"options": options})
+    found = VANISHES_SOON | dict(settings.parameters)
+    if settings.pooler == "none":
+        found["options"] = f"{found.get('options', '')} -c default_transaction_read_only=on".strip()
+    return settings.replace(parameters=found)
 
 
 def _chooses_among_servers(settings: Settings) -> bool:

@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 SILENT_AFTER = 2.0  # seconds without an answer after which a server counts as gone
+FOREIGN = "it is a standby of another cluster"
 FIRST_LOOK = 1.0  # seconds that a database that opens waits for the first look at its replicas
 LAST_LOOK = 0.5  # seconds that a database that closes waits for the threads that watch
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02  # seconds between two questions of one who waits for a position
@@ -84,6 +85,7 @@ class Primary:
         self.settings = settings
         self.looked, self.hurry = threading.Event(), threading.Event()
         self.positions = Positions()
+        self.replicas: Sequence[Replica] = ()
         self.cluster: int | None = None
         self.away = False
         self.silent_after = max(SILENT_AFTER, 3 * settings.replica_ask_every)
@@ -97,6 +99,8 @@ class Primary:
         self.cluster = cluster
         self.positions.note(Position(asked, flushed, settled_end(inserted)))
         self.away = False
+        for replica in self.replicas:
+            replica.dates()
 
     def misses(self, reason: str) -> None:
         """Take that there is no primary: the one that comes may be another, with positions of its own."""
@@ -122,6 +126,7 @@ class Replica:
         self.where = settings.safe_dsn
         self.looked, self.hurry = threading.Event(), threading.Event()
         self.primary = primary
+        self.cluster: int | None = None
         self.reason: str | None = "it has not answered yet"
         self.seen = Seen(-inf, 0, -inf)
         self.silent_after = primary.silent_after
@@ -129,13 +134,17 @@ class Replica:
 
     def hears(self, asked: float, row: Sequence[int | None]) -> None:
         """Take an answer, unless a later one is there."""
-        in_recovery, replayed, cluster = row
+        in_recovery, replayed, self.cluster = row
         if not in_recovery:
             self.leave("it is no standby: it was promoted, or is the primary")
-        elif self.primary.cluster not in (None, cluster):
-            self.leave("it is a standby of another cluster")
+        elif self.is_foreign():
+            self.leave(FOREIGN)
         else:
             self._take(asked, replayed or 0)
+
+    def is_foreign(self) -> bool:
+        """Whether it follows another primary; not known before both have answered."""
+        return None not in (self.cluster, self.primary.cluster) and self.cluster != self.primary.cluster
 
     def _take(self, asked: float, replayed: int) -> None:
         with self._taking:
@@ -145,6 +154,13 @@ class Replica:
             returns, self.reason = self.reason is not None, None
         if returns:
             log.info("%s: the replica serves", self.where)
+
+    def dates(self) -> None:
+        """Look again from when it is what it has, for there is another position of the primary."""
+        if self.is_foreign():
+            self.leave(FOREIGN)
+        with self._taking:
+            self.seen = self.seen._replace(fresh_at=self.primary.positions.fresh_at(self.seen.replayed))
 
     def misses(self, reason: str) -> None:
         """Take that there is no answer."""
@@ -187,6 +203,7 @@ class Replicas:
         self.every = settings.replica_ask_every
         self.primary = Primary(settings)
         self.all = [Replica(one, self.primary) for one in settings.of_replicas()]
+        self.primary.replicas = self.all
         self.watchers = Watchers([self.primary, *self.all], self.every)
         self._turn = itertools.count()
 

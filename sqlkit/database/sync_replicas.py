@@ -13,7 +13,7 @@ import psycopg
 
 from sqlkit.connection import PooledConnection
 from sqlkit.database.following import is_followed
-from sqlkit.database.options import PoolStatus, read_only
+from sqlkit.database.options import PoolStatus, for_replica
 from sqlkit.database.replicas import (
     FIRST_LOOK,
     FIRST_PAUSE,
@@ -99,7 +99,7 @@ class PoolWithReplicas(Pool):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.replicas = Replicas(settings)
-        self.pools = [ReplicaPool(read_only(one.settings), one, self) for one in self.replicas.all]
+        self.pools = [ReplicaPool(for_replica(one.settings), one, self) for one in self.replicas.all]
         finalize(self, self.replicas.watchers.stop)
 
     def lend(self, holder: object, within: float | None = None, without: Collection[Replica] = ()) -> PooledConnection:
