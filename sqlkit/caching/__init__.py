@@ -5,7 +5,7 @@ from sqlkit.caching.circuit import Circuit
 from sqlkit.caching.listener import Listener
 from sqlkit.caching.opening import opened_async_cache, opened_cache
 from sqlkit.caching.postgres import AsyncPostgresTier, PostgresTier
-from sqlkit.caching.redis import AsyncRedisTier, RedisTier
+from sqlkit.caching.redis import AsyncRedisTier, RedisTier, redis_url
 from sqlkit.caching.statements import (
     AsyncEntryQueries,
     EntryQueries,
@@ -50,5 +50,6 @@ __all__ = [
     "invalidate_all",
     "opened_async_cache",
     "opened_cache",
+    "redis_url",
     "sweep",
 ]

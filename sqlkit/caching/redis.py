@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlkit.caching.circuit import Circuit
@@ -11,8 +12,27 @@ from sqlkit.caching.counted import Counted
 from sqlkit.caching.deadlines import Deadline
 from sqlkit.caching.entries import Entry
 from sqlkit.errors import ConfigurationError
+from sqlkit.settings import SecretDsn
 
-__all__ = ["AsyncRedisTier", "RedisTier"]
+__all__ = ["AsyncRedisTier", "RedisTier", "redis_url"]
+
+
+def redis_url(environment: Mapping[str, str] | None = None) -> SecretDsn | None:
+    """Return where Redis is: ``REDIS_URL``, or ``REDIS_HOST`` with ``REDIS_PORT`` and ``REDIS_DB``; None where nowhere.
+
+    Raises ConfigurationError for a port or a number that is none.
+    """
+    given = os.environ if environment is None else environment
+    if url := given.get("REDIS_URL"):
+        return SecretDsn(url)
+    host = given.get("REDIS_HOST")
+    if not host:
+        return None
+    port, number = given.get("REDIS_PORT") or "6379", given.get("REDIS_DB") or "0"
+    for name, value, most in (("REDIS_PORT", port, 65_535), ("REDIS_DB", number, 2**31)):
+        if not (value.isascii() and value.isdigit() and int(value) <= most):
+            raise ConfigurationError(f"{name}: a whole number up to {most} is wanted")
+    return SecretDsn(f"redis://{f'[{host}]' if ':' in host else host}:{port}/{number}")
 
 
 def _client(module: str, url: str, timeout: float) -> tuple[Any, tuple[type[Exception], ...]]:

@@ -25,6 +25,10 @@ search_songs                       search_songs (forgives typing errors where pg
 get_repertoire_stats               repertoire.get_repertoire_stats
 select(Band).options(selectinload) bands.get_band_with_members, bands.list_bands_with_members
 User, Song, Band, BandMember       User, Song, Band, Member (User.id is user_id, Song.id is song_id)
+create_session, validate_session   SoleilCache.opened(db, redis_url()).logins: the same names; tokens are hashed
+cache_user_session                 logins.cache_user_session, get_user_session
+get_cached_repertoire              SoleilCache.get_repertoire (asks the database, too), get_cached_repertoire
+invalidate_user_cache              SoleilCache.invalidate_user_cache; a write's transaction: invalidate
 (pg_stat_statements)               slow_queries
 (pg_stat_activity)                 active_connections
 alembic upgrade head               sqlkit migrate
@@ -36,6 +40,8 @@ alembic revision                   sqlkit migrate new
 
 from __future__ import annotations
 
+from sqlkit.apps.soleil.caches import SoleilCache, user_tag
+from sqlkit.apps.soleil.logins import LoginNotKept, Logins, LoginSession, OpenedSession
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
@@ -88,6 +94,9 @@ __all__ = [
     "ChartType",
     "ChartedSong",
     "KeyCount",
+    "LoginNotKept",
+    "LoginSession",
+    "Logins",
     "Member",
     "MemberChanges",
     "MemberWithUser",
@@ -95,10 +104,12 @@ __all__ = [
     "NewMember",
     "NewSong",
     "NewUser",
+    "OpenedSession",
     "RepertoireQueries",
     "RepertoireStats",
     "RhythmCount",
     "Section",
+    "SoleilCache",
     "Song",
     "SongChanges",
     "SongFacts",
@@ -114,5 +125,6 @@ __all__ = [
     "search_songs",
     "slow_queries",
     "songs",
+    "user_tag",
     "users",
 ]

@@ -13,6 +13,7 @@ from sqlkit import Executor
 from sqlkit.apps.soleil.models import Band, BandRole, NewBand, NewMember, NewSong, NewUser, User
 from sqlkit.apps.soleil.sync import bands, repertoire, users
 from sqlkit.apps.soleil.sync import songs as library
+from sqlkit.caching.statements import invalidate
 from sqlkit.database import Database
 
 __all__ = ["assemble", "rehearse"]
@@ -48,7 +49,9 @@ def rehearse(db: Database, leader: User, songs: Iterable[NewSong]) -> int:
     with db.transaction() as conn:
         _lock(conn)
         repertoire.delete_repertoire(conn, user_id=leader.user_id)
-        return library.import_songs(conn, songs)
+        made = library.import_songs(conn, songs)
+        invalidate(conn, f"user:{leader.user_id}")
+        return made
 
 
 def _lock(conn: psycopg.Connection[Any]) -> None:

@@ -6,7 +6,8 @@ application to say, or for ``create_app(dependencies=[Depends(...)])``, which ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
@@ -15,6 +16,9 @@ from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.params import Depends
 from pydantic import BaseModel, ConfigDict, Field
 
+from sqlkit.apps.soleil.caches import SoleilCache, user_tag
+from sqlkit.apps.soleil.login_routes import Kept, refuse_login, visits
+from sqlkit.apps.soleil.logins import LoginNotKept
 from sqlkit.apps.soleil.models import (
     Band,
     BandChanges,
@@ -48,6 +52,7 @@ from sqlkit.apps.soleil.models import (
 )
 from sqlkit.apps.soleil.queries import bands, repertoire, search_songs, songs, users
 from sqlkit.apps.soleil.settings import SoleilSettings
+from sqlkit.caching import invalidate, redis_url
 from sqlkit.database import AsyncDatabase
 from sqlkit.fastapi import async_connection_of, database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, Page
@@ -145,35 +150,45 @@ async def read_user(user_id: UUID, db: Db) -> User:
 
 
 @people.patch("/{user_id}")
-async def update_user(user_id: UUID, changes: UserChanges, db: Db) -> User:
-    """Change what is given of a user."""
-    return there(await users.update_user(db, user_id=user_id, changes=changes))
+async def update_user(user_id: UUID, changes: UserChanges, conn: Connection, kept: Kept) -> User:
+    """Change what is given of a user; one who is no longer active is logged out."""
+    changed = there(await users.update_user(conn, user_id=user_id, changes=changes))
+    if not changed.is_active:
+        await kept.logins.end_sessions(user_id, conn)
+    await invalidate(conn, user_tag(user_id))
+    return changed
 
 
 @people.put("/{user_id}/profile")
-async def replace_profile(user_id: UUID, profile: Profile, db: Db) -> User:
+async def replace_profile(user_id: UUID, profile: Profile, conn: Connection) -> User:
     """Replace a user's profile whole."""
-    return there(await users.update_user_profile(db, user_id=user_id, profile_data=profile))
+    changed = there(await users.update_user_profile(conn, user_id=user_id, profile_data=profile))
+    await invalidate(conn, user_tag(user_id))
+    return changed
 
 
 @people.delete("/{user_id}", status_code=204)
-async def delete_user(user_id: UUID, conn: Connection, with_repertoire: bool = False) -> None:
-    """Delete a user and their memberships; 409 while they have songs, unless these are to go too."""
+async def delete_user(user_id: UUID, conn: Connection, kept: Kept, with_repertoire: bool = False) -> None:
+    """Delete a user and their memberships, and log them out; 409 while they have songs, unless these are to go too."""
     if with_repertoire:
         await repertoire.delete_repertoire(conn, user_id=user_id)
     counted(await users.delete_user(conn, user_id=user_id))
+    await kept.logins.end_sessions(user_id, conn)
+    await invalidate(conn, user_tag(user_id))
 
 
 @people.get("/{user_id}/repertoire")
-async def read_repertoire(user_id: UUID, db: Db) -> UserWithRepertoire:
+async def read_repertoire(user_id: UUID, kept: Kept) -> UserWithRepertoire:
     """Return a user with all their songs."""
-    return there(await users.get_user_with_repertoire(db, user_id=user_id))
+    return there(await kept.get_repertoire(user_id=user_id))
 
 
 @people.delete("/{user_id}/repertoire")
-async def delete_repertoire(user_id: UUID, db: Db) -> SongCount:
+async def delete_repertoire(user_id: UUID, conn: Connection) -> SongCount:
     """Delete all songs of a user, and say how many they were."""
-    return SongCount(songs=await repertoire.delete_repertoire(db, user_id=user_id))
+    deleted = await repertoire.delete_repertoire(conn, user_id=user_id)
+    await invalidate(conn, user_tag(user_id))
+    return SongCount(songs=deleted)
 
 
 @people.get("/{user_id}/statistics")
@@ -201,17 +216,21 @@ async def list_bands_of_user(user_id: UUID, db: Db) -> list[Band]:
 
 
 @library.post("/users/{user_id}/songs", status_code=201)
-async def create_song(user_id: UUID, new: SongFacts, db: Db) -> Song:
+async def create_song(user_id: UUID, new: SongFacts, conn: Connection) -> Song:
     """Add a song to a user's repertoire; 409 where there is no such user, or the file has its song."""
-    return await songs.create_song(db, song=of_user(user_id, new))
+    made = await songs.create_song(conn, song=of_user(user_id, new))
+    await invalidate(conn, user_tag(user_id))
+    return made
 
 
 @library.post("/users/{user_id}/songs/bulk", status_code=201)
 async def create_songs(
-    user_id: UUID, new: Annotated[list[SongFacts], Field(min_length=1, max_length=BULK)], db: Db
+    user_id: UUID, new: Annotated[list[SongFacts], Field(min_length=1, max_length=BULK)], conn: Connection
 ) -> SongCount:
     """Add songs to a user's repertoire, all or none."""
-    return SongCount(songs=await songs.import_songs(db, [of_user(user_id, song) for song in new]))
+    made = await songs.import_songs(conn, [of_user(user_id, song) for song in new])
+    await invalidate(conn, user_tag(user_id))
+    return SongCount(songs=made)
 
 
 @library.get("/users/{user_id}/songs")
@@ -246,15 +265,19 @@ async def read_song(song_id: UUID, db: Db) -> ChartedSong:
 
 
 @library.patch("/songs/{song_id}")
-async def update_song(song_id: UUID, changes: SongChanges, db: Db) -> Song:
+async def update_song(song_id: UUID, changes: SongChanges, conn: Connection) -> Song:
     """Change what is given of a song."""
-    return there(await songs.update_song(db, song_id=song_id, changes=changes))
+    changed = there(await songs.update_song(conn, song_id=song_id, changes=changes))
+    await invalidate(conn, user_tag(changed.user_id))
+    return changed
 
 
 @library.delete("/songs/{song_id}", status_code=204)
-async def delete_song(song_id: UUID, db: Db) -> None:
+async def delete_song(song_id: UUID, conn: Connection) -> None:
     """Delete a song."""
-    counted(await songs.delete_song(db, song_id=song_id))
+    found = there(await songs.get_song(conn, song_id=song_id))
+    counted(await songs.delete_song(conn, song_id=song_id))
+    await invalidate(conn, user_tag(found.user_id))
 
 
 @stage.post("", status_code=201)
@@ -312,12 +335,25 @@ def of_user(user_id: UUID, facts: SongFacts) -> NewSong:
     return NewSong.model_construct(user_id=user_id, **dict(facts))
 
 
-def create_app(settings: Settings | str | None = None, *, dependencies: Sequence[Depends] = ()) -> FastAPI:
-    """Return the application on a database; it opens its pool when it starts and closes it at the end."""
-    made = FastAPI(title="Soleil", lifespan=lifespan_of(AsyncDatabase, settings or SoleilSettings))
+def create_app(
+    settings: Settings | str | None = None, *, redis: str | None = None, dependencies: Sequence[Depends] = ()
+) -> FastAPI:
+    """Return the application on a database; it opens its pool and its caches when it starts and closes them at the end.
+
+    ``redis`` is the URL of what the caches share; None reads the environment (see ``sqlkit.caching.redis_url``).
+    """
+    with_database = lifespan_of(AsyncDatabase, settings or SoleilSettings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with with_database(app), SoleilCache.opened(app.state.db, redis or redis_url()) as app.state.cache:
+            yield
+
+    made = FastAPI(title="Soleil", lifespan=lifespan)
     install_errors(made)
+    made.add_exception_handler(LoginNotKept, refuse_login)
     made.include_router(health_router())
-    for router in (people, library, stage):
+    for router in (people, library, stage, visits):
         made.include_router(router, dependencies=list(dependencies))
     return made
 
