@@ -37,6 +37,8 @@ if os.getppid() == parent:
 REASON = re.compile(
     r"^(?:(?:pg_dump|pg_restore|psql): (?:error|fatal): |(?:psql:\S*: )?(?:ERROR|FATAL|PANIC): +)(?P<reason>.*)$"
 )
+#: Which of their own statements the server refused.
+KEPT = re.compile(r"^Command was: |^pg_dump: detail: Query was: |^pg_dump: error: query was: ")
 
 
 class Stopped(BackupError):
@@ -87,15 +89,15 @@ class Child:
         return self._process.stdin
 
     @property
-    def running(self) -> bool:
-        """Whether it has not ended."""
-        return self._process.poll() is None
+    def failed(self) -> bool:
+        """Whether it has ended, and not well."""
+        return self._process.poll() not in (None, 0)
 
     def _listen(self) -> None:
         assert self._process.stderr is not None  # noqa: S101
         for line in self._process.stderr:
             text = line.decode(errors="replace").rstrip()
-            if REASON.match(text) or text.startswith("Command was: "):
+            if REASON.match(text) or KEPT.match(text):
                 self.lines.append(text)
             if self._told is not None:
                 self._told(text)

@@ -75,5 +75,5 @@ def _version(program: Path) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"\d+(?:\.\d+|devel|beta\d+|rc\d+)?", shown.stdout)
+    found = re.search(r"\d+(?:(?:\.\d+)+|devel|beta\d+|rc\d+)?", shown.stdout)
     return found[0] if found and shown.returncode == 0 else None

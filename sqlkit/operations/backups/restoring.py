@@ -25,7 +25,14 @@ from sqlkit.operations.backups.manifest import DUMP, Manifest, read_manifest
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
 from sqlkit.operations.backups.progress import Progress, Told, Weighed
-from sqlkit.operations.backups.scripts import Script, feed_script, is_script, read_script
+from sqlkit.operations.backups.scripts import (
+    CREATE_PUBLIC,
+    TRANSACTION_TIMEOUT,
+    Script,
+    feed_script,
+    is_script,
+    read_script,
+)
 from sqlkit.operations.backups.shelf import verify_backup
 from sqlkit.operations.backups.snapshot import count_rows
 from sqlkit.operations.backups.taking import settings_of
@@ -228,10 +235,12 @@ class _Restore:
             make_roles(conn, sorted(script.roles), place.remarks)
             for name in self.extensions:
                 make_extension(conn, name, "extensions", needed=True, remarks=place.remarks)
+            skip = {TRANSACTION_TIMEOUT} if server // 10000 < TIMEOUT_SINCE else set()
+            skip |= {CREATE_PUBLIC} if "public" in catalogue.list_schemas(conn) else set()
             options = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
             options.append(f"--dbname={command_conninfo(place.dsn, conn)}")
             with started([str(program.path), *options], environment(place.dsn), fed=True) as child:
-                feed_script(script, child, server, self.stop, self.told)
+                feed_script(script, child, skip, self.stop, self.told)
                 status = child.wait(self.stop)
             if status != 0:
                 raise child.failure(status)

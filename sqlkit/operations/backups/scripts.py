@@ -6,7 +6,7 @@ import gzip
 import re
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlkit.errors import BackupError
 from sqlkit.operations.backups.processes import Child, Stopped
 from sqlkit.operations.backups.progress import Progress, Told
 
-__all__ = ["Script", "feed_script", "is_script", "read_script"]
+__all__ = ["CREATE_PUBLIC", "TRANSACTION_TIMEOUT", "Script", "feed_script", "is_script", "read_script"]
 
 BEGINS = b"-- PostgreSQL database dump"
 COMPLETE = b"-- PostgreSQL database dump complete"
@@ -28,8 +28,8 @@ ROLE = re.compile(
 )
 NO_ROLES = {"PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"}
 ALLOWED = (rb"\restrict ", rb"\unrestrict ")  # pg_dump's own since 2025: no other commands of psql's between them
-NEWER = b"SET transaction_timeout = 0;"  # of pg_dump 17 and later, refused by an older server
-NEWER_SERVER = 170000
+TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;"  # of pg_dump 17 and later, refused by an older server
+CREATE_PUBLIC = b"CREATE SCHEMA public;"  # of a dump of that schema alone; a new database has it
 TELL_BYTES = 4 << 20
 
 
@@ -86,9 +86,13 @@ def _roles(listed: str) -> set[str]:
     return {name for name in unquoted if name and name.upper() not in NO_ROLES}
 
 
-def feed_script(script: Script, child: Child, server_version: int, stop: threading.Event, told: Told | None) -> None:
-    """Give a file to psql in one transaction: whatever ends this process early, the COMMIT was not said."""
-    skip = {NEWER} if server_version < NEWER_SERVER else set()
+def feed_script(
+    script: Script, child: Child, skip: Collection[bytes], stop: threading.Event, told: Told | None
+) -> None:
+    """Give a file to psql in one transaction: whatever ends this process early, the COMMIT was not said.
+
+    Lines that are in ``skip`` are left out.
+    """
     with suppress(BrokenPipeError):  # it has ended, and says why
         child.input.write(b"begin;\n")
         for line in _lines(script.path, stop, "restore", told):

@@ -25,8 +25,11 @@ __all__ = ["backup", "settings_of"]
 
 #: What pg_dump says when it has begun a table, in the order in which it says it.
 DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
-#: What pg_dump says when a worker of its could not have a table at once, because a change of its form waits for it.
-REFUSED = "could not obtain lock on relation"
+#: What pg_dump says when it or a worker of its could not have a table's lock in time.
+REFUSED = re.compile("could not obtain lock on relation|query was: LOCK TABLE", re.IGNORECASE)
+LOCK_MILLISECONDS = 5000  # for pg_dump to lock what the snapshot's connection has locked already
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.5
 
 
 def settings_of(target: Settings | str | None) -> Settings:
@@ -106,9 +109,7 @@ class _Work:
     def take(self, half: Unfinished) -> Manifest:
         """Dump and count one snapshot; return the manifest, which is written."""
         try:
-            with held_snapshot(self.dsn, self.schema) as snapshot:
-                program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
-                counts = self.dump(half, snapshot, program)
+            snapshot, program, counts = self.dumped(half)
         except psycopg.OperationalError as error:
             said = error.diag.message_primary or " ".join(str(error).split())
             raise BackupError(f"backup: the server cannot be asked: {said}") from error
@@ -120,40 +121,52 @@ class _Work:
             raise BackupError(f"{half.path.parent}: cannot be written: {error.strerror}") from error
         return manifest
 
-    def dump(self, half: Unfinished, snapshot: Snapshot, program: Program) -> dict[str, int]:
-        """Run pg_dump on the snapshot and count its rows meanwhile; return how many each table has."""
-        counts: dict[str, int] = {}
-        sizes = {f"{one.schema_name}.{one.table_name}": (one.size or 0) + 8192 for one in snapshot.tables}
-        jobs = self.jobs
-        while True:
-            done = Weighed("dump", sizes, jobs, self.told)
-            with started(
-                self.command(half.path / DUMP, snapshot, program, jobs),
-                environment(self.dsn),
-                told=done.hear(DUMPING),
-                held=[half.held],
-            ) as child:
-                counts = counts or self.count(snapshot, child)
-                status = child.wait(self.stop)
-            if status == 0:
-                done.finish()
-                return counts
-            if jobs == 1 or not any(REFUSED in line for line in child.lines):
-                raise child.failure(status)
-            # A change of a table's form waits for us, and a worker may not go before it. The tables are locked by the
-            # snapshot's connection all the while, so one job goes on where several could not.
-            jobs = 1
-            _clear(half.path / DUMP)
+    def dumped(self, half: Unfinished) -> tuple[Snapshot, Program, dict[str, int]]:
+        """Dump and count a snapshot; begin anew where a change of a table's form was about to come between.
 
-    def command(self, place: Path, snapshot: Snapshot, program: Program, jobs: int) -> list[str]:
+        Such a change waits for the snapshot's locks, and pg_dump's own would wait behind it: for ever, were it not told
+        how long. The change goes on when the snapshot is given up.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            with held_snapshot(self.dsn, self.schema) as snapshot:
+                program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
+                counts = self.dump(half, snapshot, program)
+            if counts is not None:
+                return snapshot, program, counts
+            _clear(half.path / DUMP)
+            if self.stop.wait(PAUSE_SECONDS * attempt):
+                raise Stopped("backup: stopped")
+        raise BackupError(f"{self.schema or 'backup'}: its tables are changed again and again: try at a quieter time")
+
+    def dump(self, half: Unfinished, snapshot: Snapshot, program: Program) -> dict[str, int] | None:
+        """Run pg_dump on the snapshot and count its rows meanwhile; None where it could not lock a table."""
+        sizes = {f"{one.schema_name}.{one.table_name}": (one.size or 0) + 8192 for one in snapshot.tables}
+        done = Weighed("dump", sizes, self.jobs, self.told)
+        with started(
+            self.command(half.path / DUMP, snapshot, program),
+            environment(self.dsn),
+            told=done.hear(DUMPING),
+            held=[half.held],
+        ) as child:
+            counts = self.count(snapshot, child)
+            status = child.wait(self.stop)
+        if status == 0:
+            done.finish()
+            return counts
+        if any(REFUSED.search(line) for line in child.lines):
+            return None
+        raise child.failure(status)
+
+    def command(self, place: Path, snapshot: Snapshot, program: Program) -> list[str]:
         """Return pg_dump's command line."""
-        options = ["--format=directory", f"--jobs={jobs}", f"--file={place}", f"--snapshot={snapshot.name}"]
+        options = ["--format=directory", f"--jobs={self.jobs}", f"--file={place}", f"--snapshot={snapshot.name}"]
         options += [
             "--verbose",
             "--no-password",
             "--no-subscriptions",
             f"--dbname={command_conninfo(self.dsn, snapshot.conn)}",
         ]
+        options.append(f"--lock-wait-timeout={LOCK_MILLISECONDS}")
         if self.schema is not None:
             options.append(f"--schema={_pattern(self.schema)}")
         return [str(program.path), *options]
@@ -164,8 +177,8 @@ class _Work:
         for table in snapshot.tables:
             if self.stop.is_set():
                 raise Stopped("backup: stopped")
-            if not child.running and not counts:
-                break  # it failed at once, and says why
+            if child.failed:
+                break  # and says why
             name = f"{table.schema_name}.{table.table_name}"
             counts[name] = count_rows(snapshot.conn, table.schema_name, table.table_name)
         return counts
