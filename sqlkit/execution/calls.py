@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 from psycopg import generators
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
 
 from sqlkit.connection import Memory, memory_of
@@ -66,6 +66,14 @@ def send(pgconn: PGconn, query: Query, variant: Variant, prepared: Prepared, val
     pgconn.send_query_prepared(prepared.name, dumped, prepared.formats, prepared.result_format)
 
 
+def is_lost(conn: Connection, query: Query, error: Exception) -> bool:
+    """Tell whether a connection is lost, so that nothing is left to do about an error but to name the query."""
+    if conn.pgconn.status == ConnStatus.OK:
+        return False
+    error.add_note(query.label)
+    return True
+
+
 def run(
     conn: psycopg.Connection[Any], query: Query, variant: Variant, values: Sequence[Any], local: Local | None
 ) -> Any:
@@ -84,6 +92,8 @@ def run(
                 result = conn.wait(execute(conn.pgconn))[-1]
                 made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
             except (psycopg.Error, ArgumentError, RowError) as error:
+                if is_lost(conn, query, error):
+                    raise
                 made = conn.wait(Call(conn, memory, query, variant, values).again(prepared, error, result))
     except BaseException as error:
         if tally is not None:
@@ -112,6 +122,8 @@ async def run_async(
                 result = (await conn.wait(execute(conn.pgconn)))[-1]
                 made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
             except (psycopg.Error, ArgumentError, RowError) as error:
+                if is_lost(conn, query, error):
+                    raise
                 made = await conn.wait(Call(conn, memory, query, variant, values).again(prepared, error, result))
     except BaseException as error:
         if tally is not None:

@@ -1,0 +1,160 @@
+"""The primary is killed and its standby promoted under load: nothing acknowledged is lost, reads go on."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from sqlkit import AsyncDatabase, Database
+from sqlkit.testing import TestServer
+from tests.replica_queries import TABLES, async_queries, queries
+from tests.standby import Pair, primary_and_standby
+
+SOON = 15.0
+WITHOUT_PRIMARY = 0.7  # seconds from the kill to the promotion
+POOL = {"pool_max_size": 8, "pool_timeout": 3, "connect_timeout": 3}
+
+
+@pytest.fixture
+def pair(server: TestServer) -> Iterator[Pair]:
+    """Give a primary whose commits wait for its standby, for one test: the primary does not survive it."""
+    with primary_and_standby(server.bindir) as pair:
+        pair.run(TABLES)
+        pair.commit_on_standby()
+        yield pair
+
+
+class Load:
+    """What became of reads and writes, in the order in which they ended; safe for threads."""
+
+    def __init__(self) -> None:
+        self.numbers = itertools.count(1)
+        self.acknowledged: list[int] = []
+        self.refused: list[psycopg.Error] = []
+        self.reads: list[tuple[float, str]] = []
+        self.unread: list[BaseException] = []
+        self.over = threading.Event()
+
+    def wait_for_writes(self, more: int) -> None:
+        """Wait until so many more writes were acknowledged."""
+        wanted, deadline = len(self.acknowledged) + more, time.monotonic() + SOON
+        while len(self.acknowledged) < wanted:
+            assert time.monotonic() < deadline, f"no writes any more: {self.refused[-1:]}"
+            time.sleep(0.01)
+
+    def assert_nothing_is_lost(self, dsn: str, killed: float, promoted: float) -> None:
+        """Fail unless every acknowledged write is there, writes failed as they should, and reads went on."""
+        with psycopg.connect(dsn) as conn:
+            there = {n for (n,) in conn.execute("select n from notes where author = 'load'")}
+        assert set(self.acknowledged) - there == set()
+        assert self.refused
+        for error in self.refused:
+            assert isinstance(error, psycopg.OperationalError), repr(error)
+            said = [str(error), *getattr(error, "__notes__", [])]
+            assert any("replicas.sql" in one and "write" in one for one in said), said
+        assert self.unread == []
+        between = [server for at, server in self.reads if killed < at < promoted]
+        assert len(between) > 10
+        assert {*between} == {"standby_0"}
+
+
+def fail_over(pair: Pair, load: Load) -> tuple[float, float]:
+    """Kill the primary under load, promote the standby, wait for writes to return; return when both happened."""
+    try:
+        load.wait_for_writes(50)
+        pair.kill_primary()
+        killed = time.monotonic()
+        time.sleep(WITHOUT_PRIMARY)
+        promoted = time.monotonic()
+        pair.standby.promote()
+        load.wait_for_writes(50)
+        return killed, promoted
+    finally:
+        load.over.set()
+
+
+def test_the_standby_is_promoted_under_load(pair: Pair) -> None:
+    """Writes fail with clear errors and return by themselves, none that was acknowledged is missing, reads go on."""
+    load = Load()
+
+    def writer(db: Database) -> None:
+        while not load.over.is_set():
+            n = next(load.numbers)
+            try:
+                queries.write(db, author="load", n=n)
+                load.acknowledged.append(n)
+            except psycopg.Error as error:
+                load.refused.append(error)
+
+    def reader(db: Database) -> None:
+        while not load.over.is_set():
+            try:
+                server = queries.here(db)
+                load.reads.append((time.monotonic(), server))
+            except BaseException as error:
+                load.unread.append(error)
+            time.sleep(0.001)
+
+    with (
+        Database.connect(pair.either, replicas=[pair.dsn, pair.standby.dsn], **POOL) as db,
+        ThreadPoolExecutor(8) as threads,
+    ):
+        running = [threads.submit(work, db) for work in (writer, reader) * 4]
+        times = fail_over(pair, load)
+        for one in running:
+            one.result(timeout=SOON)
+        statuses = db.status().replicas
+        assert db.health().in_recovery is False
+    load.assert_nothing_is_lost(pair.standby.dsn, *times)
+    assert [one.serving for one in statuses] == [False, False]
+    assert statuses[1].reason == "it is no standby: it was promoted, or is the primary"
+
+
+def test_the_standby_is_promoted_under_load_on_asyncio(pair: Pair) -> None:
+    """On asyncio it is the same."""
+    load = Load()
+
+    async def writer(db: AsyncDatabase) -> None:
+        while not load.over.is_set():
+            n = next(load.numbers)
+            try:
+                await async_queries.write(db, author="load", n=n)
+                load.acknowledged.append(n)
+            except psycopg.Error as error:
+                load.refused.append(error)
+
+    async def reader(db: AsyncDatabase) -> None:
+        while not load.over.is_set():
+            try:
+                server = await async_queries.here(db)
+                load.reads.append((time.monotonic(), server))
+            except Exception as error:
+                load.unread.append(error)
+            await asyncio.sleep(0.001)
+
+    async def main() -> tuple[float, float]:
+        async with AsyncDatabase.connect(pair.either, replicas=[pair.dsn, pair.standby.dsn], **POOL) as db:
+            running = [asyncio.create_task(work(db)) for work in (writer, reader) * 4]
+            times = await asyncio.to_thread(fail_over, pair, load)
+            await asyncio.wait_for(asyncio.gather(*running), SOON)
+            return times
+
+    times = asyncio.run(main())
+    load.assert_nothing_is_lost(pair.standby.dsn, *times)
+
+
+def test_several_hosts_mean_the_one_that_takes_writes(pair: Pair) -> None:
+    """A DSN of several hosts connects to the primary, wherever it stands among them, unless it says otherwise."""
+    hosts = f"{pair.standby.sockets},{pair.primary.socket_directory}"
+    dsn = f"postgresql://postgres@/postgres?host={hosts}&port=5432,{pair.primary.port}"
+    with Database.connect(dsn) as db:
+        assert not queries.unmarked(db).startswith("standby")
+    with Database.connect(f"{dsn}&target_session_attrs=standby") as db:
+        assert queries.unmarked(db).startswith("standby")
