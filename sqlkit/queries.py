@@ -14,7 +14,9 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import FrameType
+from functools import lru_cache
+from inspect import Parameter, Signature
+from types import CodeType, FrameType, FunctionType
 from typing import Any, Literal
 
 from sqlkit.bindings import Binding, bind
@@ -94,43 +96,50 @@ def _statement_of(contract: Contract, statements: dict[str, Statement], path: st
 
 
 def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
-    """Compile one method."""
+    """Make one method, whose code stands at the statement's line."""
     binding = bind(contract, statement)
     names: dict[str, Any] = {"sqlkit_read_path": read_path}
-    parameters = _parameters(contract, names)
     body = _body(contract, binding, names)
     colour = "async " if contract.asynchronous and contract.cardinality is not Cardinality.STREAM else ""
-    tree = ast.parse(f"{colour}def {contract.name}({parameters}):\n    return {body}\n")
+    code = _compiled(f"{colour}def method({_parameters(contract.signature)}):\n    return {body}\n").replace(
+        co_name=contract.name,
+        co_qualname=f"{contract.interface.__name__}.{contract.name}",
+        co_filename=str(statement.path),
+        co_firstlineno=statement.line,
+    )
+    method = FunctionType(code, names, contract.name)
+    parameters = contract.signature.parameters.values()
+    given = [part for part in parameters if part.default is not part.empty]
+    method.__defaults__ = tuple(part.default for part in given if part.kind is not part.KEYWORD_ONLY) or None
+    method.__kwdefaults__ = {part.name: part.default for part in given if part.kind is part.KEYWORD_ONLY} or None
+    return _dress(method, contract, statement)
+
+
+@lru_cache(maxsize=1024)
+def _compiled(source: str) -> CodeType:
+    """Compile a function, all of it on line 1: many methods have the same parameters, and then the same code."""
+    tree = ast.parse(source)
     for node in ast.walk(tree):
         if hasattr(node, "lineno"):
-            node.lineno = node.end_lineno = statement.line  # type: ignore[attr-defined]
+            node.lineno = node.end_lineno = 1  # type: ignore[attr-defined]
             node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
-    exec(compile(tree, str(statement.path), "exec"), names)  # noqa: S102 - names of parameters, checked by Python
-    method = names[contract.name]
-    _dress(method, contract, statement)
-    return method  # type: ignore[no-any-return]
+    module = compile(tree, "<sqlkit>", "exec")
+    (code,) = (constant for constant in module.co_consts if isinstance(constant, CodeType))
+    return code
 
 
-def _parameters(contract: Contract, names: dict[str, Any]) -> str:
-    """Spell the signature, with defaults as names."""
+def _parameters(signature: Signature) -> str:
+    """Spell the parameters, without their defaults."""
     parts: list[str] = []
-    starred = False
-    parameters = list(contract.signature.parameters.values())
-    for index, parameter in enumerate(parameters):
-        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
-            parts.append("*")
-            starred = True
-        text = parameter.name
-        if parameter.default is not parameter.empty:
-            names[f"sqlkit_default_{parameter.name}"] = parameter.default
-            text += f"=sqlkit_default_{parameter.name}"
-        parts.append(text)
-        following = parameters[index + 1 :]
-        if parameter.kind is parameter.POSITIONAL_ONLY and not (
-            following and following[0].kind is parameter.POSITIONAL_ONLY
-        ):
+    former = None
+    for parameter in signature.parameters.values():
+        if former is parameter.POSITIONAL_ONLY and parameter.kind is not former:
             parts.append("/")
-    return ", ".join(parts)
+        if parameter.kind is parameter.KEYWORD_ONLY and former is not parameter.kind:
+            parts.append("*")
+        parts.append(parameter.name)
+        former = parameter.kind
+    return ", ".join([*parts, "/"] if former is Parameter.POSITIONAL_ONLY else parts)
 
 
 def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:
@@ -157,11 +166,11 @@ def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:
     return f"{wait}sqlkit_run({db}, sqlkit_query, *sqlkit_choose({arguments}))"
 
 
-def _dress(method: Any, contract: Contract, statement: Statement) -> None:
+def _dress(method: Any, contract: Contract, statement: Statement) -> Callable[..., Any]:
     source = contract.function
-    method.__qualname__ = f"{contract.interface.__name__}.{contract.name}"
     method.__module__ = contract.interface.__module__
     method.__doc__ = source.__doc__ or statement.doc or None
     method.__annotations__ = dict(source.__annotations__)
     method.sqlkit_statement = statement
     method.sqlkit_contract = contract
+    return method  # type: ignore[no-any-return]

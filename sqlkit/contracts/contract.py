@@ -98,6 +98,7 @@ def read_contracts(
         name = getattr(interface, "__name__", repr(interface))
         raise ContractError(f"{name}: load takes a typing.Protocol: class {name}(Protocol)")
     contracts: dict[str, Contract] = {}
+    meanings = Meanings(interface, names or {}, validate)
     for cls in reversed(interface.__mro__):
         if not getattr(cls, "_is_protocol", False) or cls is typing.Protocol:
             continue
@@ -106,7 +107,7 @@ def read_contracts(
             if inspect.isfunction(member) and not _is_special(name):
                 if name in PROTOCOL_MACHINERY:
                     continue
-                contracts[name] = read_contract(interface, member, names, validate=validate)
+                contracts[name] = _read(interface, member, meanings)
     if not contracts:
         raise ContractError(f"{interface.__name__}: the Protocol has no methods, so there is nothing to load")
     return list(contracts.values())
@@ -135,10 +136,14 @@ def read_contract(
     interface: type, function: Any, names: Mapping[str, Any] | None = None, *, validate: bool = False
 ) -> Contract:
     """Read one method of a Protocol; ContractError where its signature cannot be a query's."""
+    return _read(interface, function, Meanings(interface, names or {}, validate))
+
+
+def _read(interface: type, function: Any, meanings: Meanings) -> Contract:
     code = function.__code__
     place = f"{code.co_filename}:{code.co_firstlineno}"
     label = f"{place}: {interface.__name__}.{function.__name__}"
-    hints = _hints(function, interface, names, label)
+    hints = _hints(function, meanings, label)
     signature = inspect.signature(function)
     parameters = list(signature.parameters.values())
     for parameter in parameters:
@@ -151,7 +156,7 @@ def read_contract(
         raise ContractError(f"{label}: say what it returns: -> Model | None, list[Model], Affected, None, ...")
     returned = hints["return"]
     coroutine = inspect.iscoroutinefunction(function)
-    cardinality, row, stream = _read_return(returned, label, validate)
+    cardinality, row, stream = _read_return(returned, label, meanings)
     if stream and coroutine:
         raise ContractError(f"{label}: a stream is declared with plain def, for it is iterated, not awaited")
     asynchronous = coroutine or stream == "async"
@@ -170,9 +175,53 @@ def read_contract(
     )
 
 
-def _hints(function: Any, interface: type, names: Mapping[str, Any] | None, label: str) -> dict[str, Any]:
+class Meanings:
+    """What the annotations of a Protocol's methods mean: worked out once, not for each method.
+
+    A name means what it does in the module of its method, or is one of the Protocol's own classes; the caller's locals
+    count where load is called in the function that defines the Protocol. Of another module's names only what is known
+    nowhere else counts: it may have another class of the same name.
+    """
+
+    def __init__(self, interface: type, names: Mapping[str, Any], validate: bool) -> None:
+        self.validate = validate
+        self._names = names
+        self._local = "<locals>" in interface.__qualname__
+        self._own = {
+            name: value for cls in interface.__mro__ for name, value in vars(cls).items() if isinstance(value, type)
+        }
+        self._of_module: dict[int, dict[str, Any]] = {}
+        self._rows: dict[type, RowType] = {}
+
+    def names_for(self, function: Any) -> dict[str, Any]:
+        """Return what names mean in a method's annotations, besides the globals of its module."""
+        known = function.__globals__
+        found = self._of_module.get(id(known))
+        if found is None:
+            found = self._of_module[id(known)] = {
+                name: value
+                for name, value in self._names.items()
+                if self._local or (name not in known and not hasattr(builtins, name))
+            } | self._own
+        return found
+
+    def row_of(self, annotation: Any) -> RowType:
+        """Return the row type of an annotation: one and the same for all methods that return a class."""
+        if not isinstance(annotation, type):
+            return RowType.of(annotation, validate=self.validate)
+        row = self._rows.get(annotation)
+        if row is None:
+            row = self._rows[annotation] = RowType.of(annotation, validate=self.validate)
+        return row
+
+    def value_of(self, annotation: Any) -> RowType:
+        """Return the row type of one value, whatever the annotation would mean as a row."""
+        return RowType.value(annotation, validate=self.validate)
+
+
+def _hints(function: Any, meanings: Meanings, label: str) -> dict[str, Any]:
     try:
-        hints = typing.get_type_hints(function, localns=_names(function, interface, names or {}), include_extras=True)
+        hints = typing.get_type_hints(function, localns=meanings.names_for(function), include_extras=True)
         return {name: _unaliased(hint) for name, hint in hints.items()}
     except NameError as error:
         raise ContractError(
@@ -183,19 +232,6 @@ def _hints(function: Any, interface: type, names: Mapping[str, Any] | None, labe
         raise ContractError(f"{label}: an annotation cannot be read: {error}") from error
 
 
-def _names(function: Any, interface: type, names: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what names mean in a method's annotations, besides the globals of its module.
-
-    The Protocol's own classes, and the caller's locals where load is called in the function that defines it. Of
-    another module's names only what is known nowhere else: it may have another class of the same name.
-    """
-    known = {**vars(builtins), **function.__globals__}
-    local = "<locals>" in interface.__qualname__
-    found = {name: value for name, value in names.items() if local or name not in known}
-    own = {name: value for cls in interface.__mro__ for name, value in vars(cls).items() if isinstance(value, type)}
-    return {**found, **own}
-
-
 def _unaliased(annotation: Any) -> Any:
     """Return what a ``type X = ...`` stands for."""
     while isinstance(annotation, TypeAliasType):
@@ -203,15 +239,15 @@ def _unaliased(annotation: Any) -> Any:
     return annotation
 
 
-def _read_return(returned: Any, label: str, validate: bool) -> tuple[Cardinality, RowType | None, str | None]:
+def _read_return(returned: Any, label: str, meanings: Meanings) -> tuple[Cardinality, RowType | None, str | None]:
     """Return how many rows, of what type, and the colour of a stream."""
     try:
-        return _classify_return(returned, validate)
+        return _classify_return(returned, meanings)
     except TypeError as error:
         raise ContractError(f"{label}: {describe_type(returned)} cannot be mapped: {error}") from None
 
 
-def _classify_return(returned: Any, validate: bool) -> tuple[Cardinality, RowType | None, str | None]:
+def _classify_return(returned: Any, meanings: Meanings) -> tuple[Cardinality, RowType | None, str | None]:
     origin, arguments = get_origin(returned), get_args(returned)
     if returned is None or returned is NoneType:
         return Cardinality.NOTHING, None, None
@@ -221,23 +257,23 @@ def _classify_return(returned: Any, validate: bool) -> tuple[Cardinality, RowTyp
         # Annotated of Annotated is one: what else stands in it belongs to the value.
         further = tuple(part for part in arguments[1:] if not isinstance(part, OneMarker))
         value: Any = Annotated[(arguments[0], *further)] if further else arguments[0]
-        return Cardinality.ONE, RowType.value(value, validate=validate), None
+        return Cardinality.ONE, meanings.value_of(value), None
     stream = getattr(origin, "__sqlkit_stream__", None)
     if stream:
-        return Cardinality.STREAM, RowType.of(arguments[0], validate=validate), stream
+        return Cardinality.STREAM, meanings.row_of(arguments[0]), stream
     if getattr(returned, "__sqlkit_stream__", None):
         raise TypeError("say of what: Rows[Model]")
     _refuse_vague(returned, origin)
     if origin is list:
-        return Cardinality.ALL, RowType.of(_unaliased(arguments[0]), validate=validate), None
+        return Cardinality.ALL, meanings.row_of(_unaliased(arguments[0])), None
     if origin in (Union, UnionType) and NoneType in arguments:
         others = [_unaliased(part) for part in arguments if part is not NoneType]
         if any(get_origin(part) is list for part in others):
             raise TypeError("rows are list[...], empty for none; an array that may be NULL is One[list[...] | None]")
-        if len(others) == 1 and RowType.of(others[0]).shape != "value":
-            return Cardinality.OPTIONAL, RowType.of(others[0], validate=validate), None
-        return Cardinality.OPTIONAL, RowType.value(returned, validate=validate), None
-    return Cardinality.ONE, RowType.of(returned, validate=validate), None
+        if len(others) == 1 and meanings.row_of(others[0]).shape != "value":
+            return Cardinality.OPTIONAL, meanings.row_of(others[0]), None
+        return Cardinality.OPTIONAL, meanings.value_of(returned), None
+    return Cardinality.ONE, meanings.row_of(returned), None
 
 
 def _refuse_vague(returned: Any, origin: Any) -> None:
