@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from sqlkit.rows.blanks import blank_of
 from sqlkit.rows.collector import paused_collector
 from sqlkit.rows.generated import LARGE_BATCH, compiled, target_of
 from sqlkit.rows.groups import Group
@@ -188,20 +189,30 @@ class _Building:
 
     def _construct_model(self, group: Group, values: dict[str, str], known: ClassSchema, indent: str) -> str:
         number = next(self.serial)
-        made, cls = f"m{number}", f"t{number}"
+        made, cls, copied = f"m{number}", f"t{number}", f"f{number}"
         self.names[cls] = group.annotation
-        self.names[f"f{number}"] = set(values)
-        pairs = [
-            f"{name!r}: {values[name] if name in values else self._default(name, known)}"
-            for name in group.annotation.model_fields
-        ]
-        self.lines += [
-            f"{indent}{made} = new({cls})",
-            f"{indent}set_dict({made}, {{{', '.join(pairs)}}})",
-            f"{indent}set_fields({made}, f{number}.copy())",
-            f"{indent}set_extra({made}, None)",
-            f"{indent}set_private({made}, None)",
-        ]
+        self.names[copied] = set(values).copy().copy  # of a copy, whose table is no larger than it must be
+        fields = {name: values.get(name) or self._default(name, known) for name in group.annotation.model_fields}
+        blank = blank_of(group.annotation)
+        if blank is None:
+            pairs = ", ".join(f"{name!r}: {value}" for name, value in fields.items())
+            lines = [
+                f"{made} = new({cls})",
+                f"set_dict({made}, {{{pairs}}})",
+                f"set_fields({made}, {copied}())",
+                f"set_extra({made}, None)",
+                f"set_private({made}, None)",
+            ]
+        else:
+            self.names[f"b{number}"] = blank
+            lines = [
+                f"{made} = b{number}()",
+                *(f"{made}.{name} = {value}" for name, value in fields.items()),
+                f"{made}.__pydantic_fields_set__ = {copied}()",
+                f"{made}.__pydantic_extra__ = {made}.__pydantic_private__ = None",
+                f"{made}.__class__ = {cls}",
+            ]
+        self.lines += [indent + line for line in lines]
         return made
 
     def _default(self, name: str, known: ClassSchema) -> str:
