@@ -8,7 +8,8 @@
 
 ``SQLKIT_TEST_DSN`` names a standing server (a superuser's DSN), ``SQLKIT_TEST_BINDIR`` or
 ``--postgres-bindir`` the programs of the one that is started:
-``--postgres-bindir=/usr/lib/postgresql/15/bin``.
+``--postgres-bindir=/usr/lib/postgresql/15/bin``. ``SQLKIT_TEST_POOLER=pgbouncer`` runs the query layer's tests, and
+those alone, through a PgBouncer in transaction mode (see ``tests/pooled.py``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import psycopg
 import pytest
 
 from sqlkit.testing import TestServer, dropped_afterwards, rolled_back, template
+from tests import pooled
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,16 +34,27 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SOLEIL = "soleil"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out of a run through a pooler what is not about queries."""
+    if pooled.WANTED:
+        pooled.choose(config, items)
+
+
 @pytest.fixture(scope="session")
-def server(sqlkit_server: TestServer) -> TestServer:
-    """Give the server of this test process."""
-    return sqlkit_server
+def server(sqlkit_server: TestServer) -> Iterator[TestServer]:
+    """Give the server of this test process, or what leads to it through PgBouncer."""
+    if not pooled.WANTED:
+        yield sqlkit_server
+        return
+    with pooled.in_front_of(sqlkit_server) as behind:
+        yield behind
 
 
 @pytest.fixture
-def dsn(sqlkit_empty_dsn: str) -> str:
+def dsn(server: TestServer) -> Iterator[str]:
     """Give the DSN of a new empty database, dropped after the test."""
-    return sqlkit_empty_dsn
+    with dropped_afterwards(server) as database:
+        yield server.dsn_for(database)
 
 
 def load_soleil(dsn: str) -> None:
@@ -54,9 +67,9 @@ def load_soleil(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def soleil_template(server: TestServer) -> Iterator[str]:
+def soleil_template(sqlkit_server: TestServer) -> Iterator[str]:
     """Give the name of a template database with soleil's migrations."""
-    with template(server, load_soleil, SOLEIL) as database:
+    with template(sqlkit_server, load_soleil, SOLEIL) as database:
         yield database
 
 
@@ -89,9 +102,9 @@ def load_voxstitch(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def voxstitch_template(server: TestServer) -> Iterator[str]:
+def voxstitch_template(sqlkit_server: TestServer) -> Iterator[str]:
     """Give the name of a template database with voxstitch's migrations."""
-    with template(server, load_voxstitch, "voxstitch") as database:
+    with template(sqlkit_server, load_voxstitch, "voxstitch") as database:
         yield database
 
 
@@ -121,9 +134,9 @@ def load_presentations(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def presentations_template(server: TestServer) -> Iterator[str]:
+def presentations_template(sqlkit_server: TestServer) -> Iterator[str]:
     """Give the name of a template database with presentations' migrations."""
-    with template(server, load_presentations, "presentations") as database:
+    with template(sqlkit_server, load_presentations, "presentations") as database:
         yield database
 
 
@@ -156,9 +169,9 @@ def load_openai_frontend(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def frontend_template(server: TestServer) -> Iterator[str]:
+def frontend_template(sqlkit_server: TestServer) -> Iterator[str]:
     """Give the name of a template database with openai_frontend's migrations."""
-    with template(server, load_openai_frontend, "frontend") as database:
+    with template(sqlkit_server, load_openai_frontend, "frontend") as database:
         yield database
 
 
@@ -193,9 +206,9 @@ def load_analysis(dsn: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def analysis_template(server: TestServer) -> Iterator[str]:
+def analysis_template(sqlkit_server: TestServer) -> Iterator[str]:
     """Give the name of a template database with analysis' migrations."""
-    with template(server, load_analysis, "analysis") as database:
+    with template(sqlkit_server, load_analysis, "analysis") as database:
         yield database
 
 

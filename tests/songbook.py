@@ -21,6 +21,7 @@ from pydantic import BaseModel
 import sqlkit
 from sqlkit import UNSET, Affected, AsyncExecutor, AsyncRows, Executor, Rows, Unset
 from sqlkit.testing import TestServer, dropped_afterwards
+from tests import pooled
 
 T = TypeVar("T")
 
@@ -243,6 +244,11 @@ def prepared_statements(conn: psycopg.Connection[Any]) -> list[str]:
     """Return the texts of what sqlkit has prepared on a connection."""
     rows = conn.execute("select statement from pg_prepared_statements where name like 'sqlkit%' order by prepare_time")
     return [text for (text,) in rows]
+
+
+def kept(number: int) -> int:
+    """Return how many of some statements stay prepared: all, or behind a pooler none."""
+    return 0 if pooled.WANTED else number
 
 
 @pytest.fixture(scope="module")

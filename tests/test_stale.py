@@ -13,7 +13,7 @@ import pytest
 import sqlkit
 from sqlkit import Affected, AsyncDatabase, AsyncExecutor, AsyncRows, Database, Executor, Rows
 from tests import songbook
-from tests.songbook import prepared_statements, run, write_sql
+from tests.songbook import kept, prepared_statements, run, write_sql
 
 module_database = songbook.module_database
 
@@ -192,7 +192,7 @@ def test_call_goes_on_after_the_schema_changed(where: str, what: str, dsn: str, 
             assert query(executor, *arguments) == expected
         conn.commit()
         with db.connection() as lent:
-            assert len(prepared_statements(lent)) + len(prepared_statements(conn)) == 1
+            assert len(prepared_statements(lent)) + len(prepared_statements(conn)) == kept(1)
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -211,6 +211,7 @@ def test_async_call_goes_on_after_the_schema_changed(what: str, dsn: str, async_
     run(main())
 
 
+@pytest.mark.direct("nothing stays prepared, so nothing is stale")
 @pytest.mark.parametrize("what", ABORTING)
 def test_stale_plan_in_a_transaction_says_what_to_do(what: str, dsn: str, doing: Doing) -> None:
     """In an open transaction the error is the server's, with a note; run again, the transaction succeeds."""
@@ -230,6 +231,7 @@ def test_stale_plan_in_a_transaction_says_what_to_do(what: str, dsn: str, doing:
         query(conn, *arguments)
 
 
+@pytest.mark.direct("nothing stays prepared, so nothing is stale")
 def test_stale_plan_in_an_async_transaction_says_what_to_do(dsn: str, async_doing: AsyncDoing) -> None:
     """On asyncio as well."""
 
@@ -316,7 +318,7 @@ def test_value_that_never_fits_is_an_error_each_time(dsn: str, doing: Doing) -> 
         for _ in range(5):
             with pytest.raises(psycopg.errors.NumericValueOutOfRange):
                 doing.by_number(conn, 2**40)
-        assert len(prepared_statements(conn)) == 1
+        assert len(prepared_statements(conn)) == kept(1)
 
 
 def test_table_that_is_gone_is_an_error_until_it_is_back(dsn: str, doing: Doing) -> None:
@@ -342,6 +344,57 @@ def test_migration_under_many_connections(dsn: str, doing: Doing) -> None:
             for conn in held:
                 db.take_back(conn)
             change(dsn, "alter table things add if not exists extra text")
+
+
+class Adding(Protocol):
+    """What writes and returns what it wrote, or how much."""
+
+    def add(self, db: Executor, number: int) -> list[Any]: ...
+    def count(self, db: Executor, number: int) -> Affected: ...
+    def stream(self, db: Executor, number: int) -> Rows[tuple[int]]: ...
+
+
+ADDING = """
+-- name: add
+insert into things (number) values (:number) returning number;
+-- name: count
+insert into things (number) values (:number) returning number;
+-- name: stream
+insert into things (number) values (:number) returning number;
+"""
+
+
+@pytest.mark.parametrize("name", ["add", "count", "stream"])
+@pytest.mark.parametrize("where", ["autocommit", "first in a transaction", "later in a transaction", "bound"])
+def test_statement_that_nobody_keeps_prepared_writes_once(where: str, name: str, dsn: str, tmp_path: Path) -> None:
+    """Behind a pooler changed columns are seen in the result: it is read by a new description, and nothing runs twice.
+
+    Only a stream in a caller's transaction cannot be read anew: its error says to run the transaction again.
+    """
+    queries: Any = sqlkit.load(Adding, write_sql(tmp_path, ADDING))
+    with (
+        psycopg.connect(dsn, autocommit=where == "autocommit", prepare_threshold=None) as conn,
+        Database.connect(dsn, pool_max_size=1, pooler="transaction") as db,
+    ):
+        executor: Any = db.bound(schema="public") if where == "bound" else conn
+
+        def add(number: int) -> Any:
+            found = getattr(queries, name)(executor, number)
+            return list(found) if name == "stream" else found
+
+        add(3)
+        conn.commit()
+        change(dsn, "alter table things alter number type bigint")
+        if where == "later in a transaction":
+            conn.execute("select 1")
+        if name == "stream" and "transaction" in where:
+            with pytest.raises(psycopg.errors.FeatureNotSupported) as caught:
+                add(4)
+            assert any("run the transaction again" in note for note in caught.value.__notes__)
+            conn.rollback()
+        assert add(4) == {"add": [4], "count": 1, "stream": [(4,)]}[name]
+        conn.commit()
+        assert conn.execute("select count(*) from things where number = 4").fetchone() == (1,)
 
 
 class Composite(Protocol):

@@ -204,7 +204,7 @@ class Call:
             result = (yield from self._through(prepared, dumped))[-1]
         except (psycopg.Error, ArgumentError) as error:
             return (yield from self._renewed(prepared, error, began=True))
-        return (yield from self._answer(prepared, prepared.expect(result)))
+        return (yield from self._answer(prepared, result))
 
     # In a transaction of its own.
 
@@ -247,7 +247,7 @@ class Call:
             pgconn.send_query_params(*set_configs(local))
         commits = not self.query.promises
         results = yield from self._through(prepared, dumped, b"COMMIT" if commits else None)
-        made = yield from self._answer(prepared, prepared.expect(results[-2 if commits else -1]))
+        made = yield from self._answer(prepared, results[-2 if commits else -1])
         if not commits:
             yield from command(pgconn, b"COMMIT")
         return made
@@ -287,7 +287,12 @@ class Call:
         return (yield from execute(self.conn.pgconn, prepared, self._dump(prepared)))
 
     def _answer(self, prepared: Prepared, result: PGresult) -> PQGen[Any]:
-        """Return what the contract promises of a result; of a composite type, learn anew what it is."""
+        """Return what the contract promises of a result; where its columns changed, describe the statement anew.
+
+        A composite type's columns change under one and the same OID. The statement has run, so it does not run again.
+        """
+        if self.query.row is not None and not prepared.fits(result):
+            return collect(self.query, (yield from self._described_for(result)), result)
         try:
             return collect(self.query, prepared, result)
         except RowError:
@@ -298,3 +303,18 @@ class Call:
             if renewed.columns == prepared.columns:
                 raise
             return collect(self.query, renewed, result)
+
+    def _described_for(self, result: PGresult) -> PQGen[Prepared]:
+        """Describe a statement that nothing keeps prepared, as it was when it ran: in a view's transaction."""
+        pgconn = self.conn.pgconn
+        framed = self.local is not None and pgconn.transaction_status == IDLE
+        yield from self._forget()
+        if framed:
+            yield from begin(pgconn, self.local)
+        renewed = yield from self._prepare()
+        if framed:
+            yield from command(pgconn, b"COMMIT")
+        renewed.expect(result)
+        if result.nfields and result.fformat(0) != renewed.result_format:
+            raise psycopg.errors.FeatureNotSupported("the columns of the statement have changed and cannot be read")
+        return renewed

@@ -136,7 +136,10 @@ class Course:
                 raise RowError(f"{self.query.label}: the statement returns no rows, {row} is promised")
             if not self.fresh and (changed := self._changed(result)) is not None:
                 yield from self._drain(conn)
-                if (yield from self._again(conn, changed)):
+                if self.query.statement.writes and not self.transaction:  # it has written, so it must not run again
+                    yield from forget(conn, memory_of(conn), self.key)
+                    changed.add_note(STALE_NOTE)
+                elif (yield from self._again(conn, changed)):
                     continue
                 raise changed
             self.fresh = True  # what comes now is no matter of a plan

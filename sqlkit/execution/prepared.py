@@ -60,7 +60,7 @@ FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_A
 class Prepared:
     """A statement as the server has prepared it: its parameters' and columns' types, and how to load them.
 
-    It is good under one search ``path``. ``oids`` and ``column_oids`` are the types of parameters and columns,
+    It is good under one search ``path``. ``oids`` are the types of parameters, ``heads`` types and names of columns,
     ``touches`` tells whether it may change the session's state, ``composite`` whether there is a composite type among
     the columns. Without a ``name`` the server keeps nothing: the text is parsed anew with each call, as a pooler needs
     it that lends another server connection to each transaction.
@@ -70,7 +70,7 @@ class Prepared:
     name: bytes
     text: bytes
     oids: tuple[int, ...]
-    column_oids: tuple[int, ...]
+    heads: tuple[tuple[int, bytes | None], ...]
     touches: bool
     composite: bool
     tables: tuple[DumpTable, ...]
@@ -93,9 +93,13 @@ class Prepared:
         else:
             pgconn.send_query_params(self.text, dumped, self.oids, self.formats, self.result_format)
 
+    def fits(self, result: PGresult) -> bool:
+        """Tell whether a result has the columns that were described; a named statement's always has."""
+        return bool(self.name) or heads_of(result) == self.heads
+
     def expect(self, result: PGresult) -> PGresult:
-        """Return a result whose columns are those that were described; a named statement's always are."""
-        if not self.name and tuple([result.ftype(index) for index in range(result.nfields)]) != self.column_oids:
+        """Return a result whose columns are those that were described."""
+        if not self.fits(result):
             raise psycopg.errors.FeatureNotSupported("the columns of the statement have changed since it was described")
         return result
 
@@ -335,7 +339,7 @@ def _describe(
         name,
         text,
         tuple(parameters),
-        tuple(columns),
+        heads_of(described),
         touches,
         any(type_of(memory, oid).has_composite() for oid in columns),
         tables,
@@ -349,7 +353,12 @@ def _describe(
     )
 
 
+def heads_of(result: PGresult) -> tuple[tuple[int, bytes | None], ...]:
+    """Return the types and names of a result's columns."""
+    return tuple([(result.ftype(index), result.fname(index)) for index in range(result.nfields)])
+
+
 def execute(pgconn: PGconn, prepared: Prepared, dumped: Sequence[bytes | None]) -> PQGen[PGresult]:
     """Execute a prepared statement in one round trip."""
     prepared.send(pgconn, dumped)
-    return prepared.expect((yield from round_trip(pgconn)))
+    return (yield from round_trip(pgconn))

@@ -1,0 +1,89 @@
+"""A run of the query layer's tests through PgBouncer: ``SQLKIT_TEST_POOLER=pgbouncer python -m pytest`` is one.
+
+Every database of these tests is then reached through it, every ``Database`` has ``pooler="transaction"`` and every
+psycopg connection of a test's own prepares nothing. A test marked ``direct(reason)`` is about a session or the server
+itself and is skipped with that reason.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from sqlkit.testing import TestServer
+from tests.pgbouncer import INSTALL, PgBouncer, PooledServer, program
+
+__all__ = ["QUERY_LAYER", "WANTED", "choose", "in_front_of"]
+
+WANTED = os.environ.get("SQLKIT_TEST_POOLER") == "pgbouncer"
+
+#: The modules whose tests run statements: by queries that are loaded, by the verbs, in bulk, as streams.
+QUERY_LAYER = (
+    "test_async_queries",
+    "test_bulk",
+    "test_collector",
+    "test_contracts",
+    "test_documents",
+    "test_execution",
+    "test_hostile",
+    "test_logging",
+    "test_markers",
+    "test_one",
+    "test_pages",
+    "test_parameters",
+    "test_queries",
+    "test_row_properties",
+    "test_rows",
+    "test_shapes",
+    "test_stale",
+    "test_statements_properties",
+    "test_streams",
+    "test_tenants",
+    "test_trust",
+    "test_types",
+    "test_unset",
+)
+
+
+def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the query layer's tests; skip those that are about a session, and all where there is no PgBouncer."""
+    chosen = [item for item in items if item.path.stem in QUERY_LAYER]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+    missing = program() is None
+    for item in items:
+        direct = item.get_closest_marker("direct")
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=INSTALL))
+        elif direct is not None:
+            item.add_marker(pytest.mark.skip(reason=f"not through a pooler: {direct.args[0]}"))
+
+
+@contextmanager
+def in_front_of(server: TestServer) -> Iterator[PooledServer]:
+    """Start a PgBouncer before a server, and have whoever connects behave as behind one."""
+    pgbouncer = PgBouncer(server)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SQLKIT_POOLER", "transaction")
+        for kind in (psycopg.Connection, psycopg.AsyncConnection):
+            patch.setattr(kind, "connect", _preparing_nothing(kind.connect))
+        patch.setattr(psycopg, "connect", psycopg.Connection.connect)
+        pgbouncer.start()
+        try:
+            yield PooledServer(server, pgbouncer)
+        finally:
+            pgbouncer.stop()
+
+
+def _preparing_nothing(connect: Any) -> classmethod[Any, Any, Any]:
+    """Return psycopg's ``connect`` with another default."""
+
+    def connected(cls: type, *arguments: Any, **keywords: Any) -> Any:
+        return connect.__func__(cls, *arguments, **{"prepare_threshold": None} | keywords)
+
+    return classmethod(connected)
