@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +14,8 @@ import pytest
 from pydantic import BaseModel, model_validator
 
 from sqlkit import RowError
-from sqlkit.rows.collector import paused_collector
+from sqlkit.rows import collector
+from sqlkit.rows.collector import CollectorPause, paused_collector
 from sqlkit.testing import TestServer
 from tests.fetching import fetch
 
@@ -94,6 +97,44 @@ def test_many_threads_leave_it_as_it_was() -> None:
         for thread in threads:
             thread.join()
         assert gc.isenabled() is before
+
+
+def test_it_runs_between_pauses_that_overlap_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long some thread or other holds it, cycles of other code are collected from time to time."""
+    monkeypatch.setattr(collector, "LONGEST_SECONDS", 0.01)
+    gc.collect()
+    pauses = [CollectorPause(), CollectorPause()]
+    try:
+        pauses[0].hold()
+        cycles = [weakref.ref(Cycle()) for _ in range(10 * gc.get_threshold()[0])]
+        time.sleep(0.02)
+        pauses[1].hold()
+        assert not gc.isenabled()
+        assert sum(cycle() is not None for cycle in cycles) < len(cycles)
+    finally:
+        for pause in pauses:
+            pause.release()
+    assert gc.isenabled()
+
+
+def test_hold_and_release_are_each_counted_once() -> None:
+    """A pause that is held twice is released once, and released twice takes no other's pause away."""
+    outer, inner = CollectorPause(), CollectorPause()
+    outer.hold()
+    inner.hold()
+    inner.hold()
+    inner.release()
+    inner.release()
+    assert not gc.isenabled()
+    outer.release()
+    assert gc.isenabled()
+
+
+class Cycle:
+    """An object that only the collector frees."""
+
+    def __init__(self) -> None:
+        self.itself = self
 
 
 class Row(BaseModel):
