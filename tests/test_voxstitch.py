@@ -259,6 +259,43 @@ def test_whoever_changes_a_cached_user_changes_a_copy() -> None:
     assert recent.find(1) == nobody(1)
 
 
+def test_a_change_by_another_process_is_seen(db: Database) -> None:
+    """A cache that hears of commits has a user for as long as nobody changes them; what is rolled back is no change."""
+    user = user_of(db)
+    with voxstitch.CachedUsers.opened(db) as cached:
+        for commit in (False, True):
+            assert cached.get_user(db, user_id=user.user_id) == user
+            with psycopg.connect(db.settings.dsn()) as conn:
+                conn.execute("update users set remaining_imports = 1 where user_id = %s", [user.user_id])
+                conn.execute("insert into cache_tags (tag) values (%s)", [f"user:{user.user_id}"])
+                conn.execute("select pg_notify('sqlkit_cache', %s)", [f"user:{user.user_id}"])
+                if not commit:
+                    conn.rollback()
+        deadline = time.monotonic() + 2
+        while (found := cached.get_user(db, user_id=user.user_id)) == user:
+            assert time.monotonic() < deadline
+        assert found is not None
+        assert found.remaining_imports == 1
+        statistics = cached.statistics()
+        assert statistics is not None
+        assert (statistics.hears, statistics.hits > 0) == (True, True)
+
+
+def test_whoever_changes_a_user_sees_it_at_once(db: Database) -> None:
+    """With such a cache a change through it is seen by the next look-up, here and in another cache of the process."""
+    user = user_of(db)
+    with voxstitch.CachedUsers.opened(db) as cached, voxstitch.CachedUsers.opened(db) as other:
+        for number in range(20):
+            for each in (cached, other):
+                assert each.get_user(db, user_id=user.user_id)
+            with cached.changing(db, user.user_id) as conn:
+                conn.execute("update users set remaining_imports = %s", [number])
+            for each in (cached, other):
+                found = each.get_user(db, user_id=user.user_id)
+                assert found is not None
+                assert found.remaining_imports == number
+
+
 def nobody(user_id: int) -> voxstitch.User:
     """Return a user that is in no database."""
     return voxstitch.User.model_validate(

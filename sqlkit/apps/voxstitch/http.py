@@ -6,10 +6,13 @@ The database is that of the settings (``DATABASE_URL``, ...). Who logs in gets a
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from psycopg import Connection
@@ -206,16 +209,17 @@ def read_user(me: Owner, db: UsedDatabase, recent: Recent) -> User:
 
 
 @accounts.put("/users/{user_id}/password", status_code=204)
-def change_password(new: NewPassword, me: Owner, db: UsedDatabase) -> None:
+def change_password(new: NewPassword, me: Owner, db: UsedDatabase, recent: Recent) -> None:
     """Change your password; all your logins end."""
-    voxstitch.change_password(db, user_id=me.user_id, password=new.password)
+    with recent.changing(db, me.user_id) as conn:
+        voxstitch.change_password(conn, user_id=me.user_id, password=new.password)
 
 
 @accounts.delete("/users/{user_id}")
 def remove_user(me: Owner, db: UsedDatabase, recent: Recent) -> User:
     """Close your account: your chats are removed with it."""
-    removed = voxstitch.users.remove_user_with_chats(db, user_id=me.user_id)
-    recent.forget(me.user_id)
+    with recent.changing(db, me.user_id) as conn:
+        removed = voxstitch.users.remove_user_with_chats(conn, user_id=me.user_id)
     if removed is None:
         raise HTTPException(404, "not found")
     return removed
@@ -224,10 +228,8 @@ def remove_user(me: Owner, db: UsedDatabase, recent: Recent) -> User:
 @library.post("", status_code=201)
 def import_chat(new: ImportedChat, me: Caller, db: UsedDatabase, recent: Recent) -> Chat:
     """Import a chat for one of your remaining imports; 409 when none is left."""
-    try:
-        return voxstitch.import_chat(db, chat=NewChat(user_id=me.user_id, **dict(new)))
-    finally:
-        recent.forget(me.user_id)
+    with recent.changing(db, me.user_id) as conn:
+        return voxstitch.import_chat(conn, chat=NewChat(user_id=me.user_id, **dict(new)))
 
 
 @library.post("/batch", status_code=201)
@@ -238,10 +240,8 @@ def import_chats(
     recent: Recent,
 ) -> list[ChatHeading]:
     """Import chats for as many of your remaining imports, all or none; 409 when fewer are left."""
-    try:
-        return voxstitch.import_chats(db, user_id=me.user_id, chats=new)
-    finally:
-        recent.forget(me.user_id)
+    with recent.changing(db, me.user_id) as conn:
+        return voxstitch.import_chats(conn, user_id=me.user_id, chats=new)
 
 
 @library.get("")
@@ -309,8 +309,18 @@ async def refuse_login(request: Request, error: Exception) -> Response:  # noqa:
 
 def create_app(settings: Settings | str | None = None) -> FastAPI:
     """Return the application on a database; it opens its pool when it starts and closes it at the end."""
-    made = FastAPI(title="Voxstitch", lifespan=lifespan_of(Database, settings or VoxstitchSettings))
-    made.state.users = voxstitch.CachedUsers()
+    with_database = lifespan_of(Database, settings or VoxstitchSettings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with (
+            with_database(app),
+            contextmanager_in_threadpool(voxstitch.CachedUsers.opened(app.state.db)) as users,
+        ):
+            app.state.users = users
+            yield
+
+    made = FastAPI(title="Voxstitch", lifespan=lifespan)
     install_errors(made)
     made.add_exception_handler(voxstitch.NoImportsLeft, refuse_import)
     made.add_exception_handler(voxstitch.LoginRefused, refuse_login)
