@@ -23,6 +23,7 @@ FAMILIES = {
     "load": "starting.loading",
     "threads": "concurrency.concurrency",
     "cache": "cache.cache",
+    "overhead": "overhead.overhead",
     "check": "checking.checking",
 }
 

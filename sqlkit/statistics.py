@@ -3,9 +3,9 @@
 Each connection counts for itself, and only one thread or task at a time uses it: nothing is lost, and no call takes a
 lock. Whoever asks gets the sum over all connections, those that are closed included::
 
-    connection 1   {get_song: [nanoseconds, rows, calls by time]}  -+
-    connection 2   {get_song: [nanoseconds, rows, calls by time]}  -+->  Tally.read()  ->  Statistics
-    closed ones    {get_song: [nanoseconds, rows, calls by time]}  -+
+    connection 1   {get_song: [calls by time, nanoseconds, rows]}  -+
+    connection 2   {get_song: [calls by time, nanoseconds, rows]}  -+->  Tally.read()  ->  Statistics
+    closed ones    {get_song: [calls by time, nanoseconds, rows]}  -+
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from sqlkit.statements import Statement
 
 __all__ = [
     "AD_HOC",
-    "FIRST_BUCKET",
     "ROWS",
     "TIME",
     "Counts",
@@ -46,8 +45,8 @@ AD_HOC = "ad hoc"
 #: More nanoseconds than any call takes: there is nothing to tell of it.
 NEVER = 1 << 63
 
-#: The figures of a query: nanoseconds, rows, then the buckets.
-TIME, ROWS, FIRST_BUCKET = 0, 1, 2
+#: The figures of a query: the buckets, then nanoseconds and rows.
+TIME, ROWS = BUCKETS, BUCKETS + 1
 
 #: What one connection has counted; None stands for all ad hoc statements, of which there may be any number.
 Counts: TypeAlias = dict[Statement | None, list[int]]
@@ -63,7 +62,7 @@ def upper_bound(bucket: int) -> float:
 def figures_of(counts: Counts, statement: Statement) -> list[int]:
     """Return the figures of a statement that has none yet, or is ad hoc."""
     key = _key(statement)
-    return counts.setdefault(key, [0] * (FIRST_BUCKET + BUCKETS))
+    return counts.setdefault(key, [0] * (BUCKETS + 2))
 
 
 def _key(statement: Statement) -> Statement | None:
@@ -254,7 +253,7 @@ class Tally:
         figures = _added([self._closed, *(counts for _, counts in self._open)])
         total: dict[tuple[str, str], QueryStatistics] = {}
         for statement in {**figures, **self._caches}:
-            query = self._query(statement, figures.get(statement) or [0] * (FIRST_BUCKET + BUCKETS))
+            query = self._query(statement, figures.get(statement) or [0] * (BUCKETS + 2))
             key = query.name, query.place  # of which there are two where a file was loaded twice
             total[key] = combined(total[key], query) if key in total else query
         return list(total.items())
@@ -263,12 +262,12 @@ class Tally:
         return QueryStatistics(
             name=AD_HOC if statement is None else statement.full_name,
             place="" if statement is None else statement.place,
-            calls=sum(figures[FIRST_BUCKET:]),
+            calls=sum(figures[:BUCKETS]),
             rows=figures[ROWS],
             hits=sum(cache.hits for cache in self._caches.get(statement, ())),
             nanoseconds=figures[TIME],
             errors=dict(self._errors.get(statement, {})),
-            histogram=tuple(figures[FIRST_BUCKET:]),
+            histogram=tuple(figures[:BUCKETS]),
         )
 
 

@@ -20,11 +20,13 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.errors import ArgumentError, RowError
 from sqlkit.execution.arguments import dump
 from sqlkit.execution.careful import Call, recover
+from sqlkit.execution.chunked import chunked
 from sqlkit.execution.collecting import collect
-from sqlkit.execution.counting import count, fail, rows_of
+from sqlkit.execution.counting import count_call, fail
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, elsewhere, lend, lend_async
 from sqlkit.execution.prepared import Connection, Prepared, check
 from sqlkit.execution.query import Query
+from sqlkit.rows.collector import CollectorPause
 from sqlkit.statements import Variant
 
 __all__ = ["call", "call_async"]
@@ -89,8 +91,14 @@ def run(
             result = None
             try:
                 send(conn.pgconn, query, variant, prepared, values)
-                result = conn.wait(execute(conn.pgconn))[-1]
-                made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
+                if prepared.large and query.many:
+                    with CollectorPause() as pause:
+                        made = conn.wait(chunked(conn.pgconn, query, prepared, pause))
+                else:
+                    result = conn.wait(execute(conn.pgconn))[-1]
+                    if result.status != TUPLES_OK:
+                        check(result, conn.pgconn)
+                    made = collect(query, prepared, result)
             except (psycopg.Error, ArgumentError, RowError) as error:
                 if is_lost(conn, query, error):
                     raise
@@ -100,7 +108,7 @@ def run(
             fail(memory, query, variant.text, began, error)
         raise
     if tally is not None:
-        count(memory, query, variant.text, began, rows_of(query, made))
+        count_call(memory, query, variant.text, began, made)
     return made
 
 
@@ -119,8 +127,14 @@ async def run_async(
             result = None
             try:
                 send(conn.pgconn, query, variant, prepared, values)
-                result = (await conn.wait(execute(conn.pgconn)))[-1]
-                made = collect(query, prepared, result if result.status == TUPLES_OK else check(result, conn.pgconn))
+                if prepared.large and query.many:
+                    with CollectorPause() as pause:
+                        made = await conn.wait(chunked(conn.pgconn, query, prepared, pause))
+                else:
+                    result = (await conn.wait(execute(conn.pgconn)))[-1]
+                    if result.status != TUPLES_OK:
+                        check(result, conn.pgconn)
+                    made = collect(query, prepared, result)
             except (psycopg.Error, ArgumentError, RowError) as error:
                 if is_lost(conn, query, error):
                     raise
@@ -130,7 +144,7 @@ async def run_async(
             fail(memory, query, variant.text, began, error)
         raise
     if tally is not None:
-        count(memory, query, variant.text, began, rows_of(query, made))
+        count_call(memory, query, variant.text, began, made)
     return made
 
 

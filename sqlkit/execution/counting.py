@@ -9,23 +9,33 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.execution.prepared import Connection
 from sqlkit.execution.query import Query
-from sqlkit.statistics import FIRST_BUCKET, ROWS, TIME, Event, figures_of
+from sqlkit.statistics import ROWS, TIME, Event, figures_of
 
-__all__ = ["Counting", "count", "fail", "rows_of"]
+__all__ = ["Counting", "count", "count_call", "fail"]
 
 ONE, OPTIONAL, ALL, AFFECTED = Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.ALL, Cardinality.AFFECTED
 
 
-def rows_of(query: Query, made: Any) -> int:
+def count_call(memory: Memory, query: Query, text: str, began: int, made: Any) -> None:
+    """Count a single call that ended well, as ``count`` does: every call passes here, so it is short."""
+    spent = perf_counter_ns() - began
+    figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
+    figures[spent.bit_length()] += 1
+    figures[TIME] += spent
+    figures[ROWS] += 1 if query.cardinality is ONE else _rows(query, made)
+    tally = memory.tally
+    if tally is not None and spent >= tally.notice:
+        tally.tell(Event(query.statement, text, spent, _rows(query, made)))
+
+
+def _rows(query: Query, made: Any) -> int:
     """Return how many rows a call returned or affected, by what it promises."""
     cardinality = query.cardinality
-    if cardinality is ONE:
-        return 1
     if cardinality is ALL:
         return len(made)
-    if cardinality is OPTIONAL:
-        return made is not None
-    return made if cardinality is AFFECTED else 0
+    if cardinality is OPTIONAL or cardinality is ONE:
+        return int(made is not None or cardinality is ONE)
+    return int(made) if cardinality is AFFECTED else 0
 
 
 def count(memory: Memory, query: Query, text: str, began: int, rows: int, size: int | None = None) -> None:
@@ -34,7 +44,7 @@ def count(memory: Memory, query: Query, text: str, began: int, rows: int, size: 
     figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
     figures[TIME] += spent
     figures[ROWS] += rows
-    figures[FIRST_BUCKET + spent.bit_length()] += 1
+    figures[spent.bit_length()] += 1
     tally = memory.tally
     if tally is not None and spent >= tally.notice:
         tally.tell(Event(query.statement, text, spent, rows, None, size))
@@ -45,7 +55,7 @@ def fail(memory: Memory, query: Query, text: str, began: int, error: BaseExcepti
     spent = perf_counter_ns() - began
     figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
     figures[TIME] += spent
-    figures[FIRST_BUCKET + spent.bit_length()] += 1
+    figures[spent.bit_length()] += 1
     tally = memory.tally
     if tally is not None:
         tally.failed(query.statement, error)
