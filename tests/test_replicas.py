@@ -20,6 +20,7 @@ import pytest
 from psycopg import errors as e
 
 from sqlkit import AsyncDatabase, Database, load
+from sqlkit.caching import Cache, MemoryTier, cached
 from sqlkit.database import ReplicaStatus
 from sqlkit.database.positions import Position, Positions, parsed_token, settled_end, written_token
 from sqlkit.errors import ArgumentError, SqlFileError
@@ -339,9 +340,9 @@ def test_a_database_opens_while_its_replica_is_away(pair: Pair) -> None:
         pair.standby.be_there()
 
 
-def test_a_primary_is_no_replica(pair: Pair, server: TestServer) -> None:
+def test_a_primary_is_no_replica(pair: Pair) -> None:
     """A server that is no standby gets no reads as a replica."""
-    with Database.connect(pair.dsn, replicas=[server.dsn]) as db:
+    with Database.connect(pair.dsn, replicas=[pair.dsn]) as db:
         assert not of_replica(queries.here(db))
         assert db.status().replicas[0].reason == "it is no standby: it was promoted, or is the primary"
 
@@ -351,6 +352,38 @@ def test_a_standby_of_another_cluster_is_no_replica(pair: Pair, server: TestServ
     with Database.connect(server.dsn, replicas=[pair.standby.dsn]) as db:
         assert not of_replica(queries.here(db))
         wait_until(lambda: "another cluster" in (db.status().replicas[0].reason or ""))
+
+
+def test_a_replica_that_lags_too_much_says_so(pair: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """A replica that lags more than `replica_max_lag` is shown and logged as left, until it has caught up."""
+    with Database.connect(pair.dsn, replicas=[pair.standby.dsn], replica_max_lag=0.3, replica_ask_every=0.05) as db:
+        wait_until(lambda: serving(db))
+        pair.standby.pause()
+        try:
+            wait_until(lambda: queries.write(db, author="says", n=1) and not serving(db))
+            status = db.status().replicas[0]
+            assert status.reason == "it lags by more than 0.3 s"
+            assert status.lag
+            assert status.lag > 0.3
+            wait_until(lambda: "the replica is left: it lags by more than 0.3 s" in caplog.text)
+        finally:
+            pair.standby.resume()
+        wait_until(lambda: serving(db))
+
+
+def test_a_cache_is_filled_from_the_primary(db: Database, pair: Pair) -> None:
+    """What a cache keeps is read from the primary: a replica may not have the write that emptied the cache."""
+    kept = Cache(MemoryTier())
+    latest = cached(queries.latest, kept, tags=["author:{author}"])
+    assert latest(db, author="kept").n == 0
+    pair.standby.pause()
+    try:
+        queries.write(db, author="kept", n=1)
+        kept.invalidate("author:kept")
+        assert of_replica(queries.latest(db, author="kept").server)
+        assert latest(db, author="kept").n == 1
+    finally:
+        pair.standby.resume()
 
 
 # Reading what was written.

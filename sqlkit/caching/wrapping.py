@@ -20,6 +20,7 @@ from sqlkit.caching.cache import AsyncCache, Cache
 from sqlkit.caching.entries import JITTER, Seconds, checked_tags, lifetime
 from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
+from sqlkit.database.following import from_primary
 from sqlkit.errors import ConfigurationError
 from sqlkit.statistics import Tally
 
@@ -199,7 +200,8 @@ def _wrapped(plan: _Plan, cache: Cache, keep: Callable[..., None], counter: Coun
             try:
                 found = cache.look_up(key, plan.kind)  # the flight before may have landed meanwhile
                 if key not in found:
-                    found = {key: plan.query(*arguments, **keywords)}
+                    with from_primary():  # a replica may not have yet what the versions stand for
+                        found = {key: plan.query(*arguments, **keywords)}
                     keep(key, found[key], tags=tags, versions=versions)
                 outcome = Outcome("value", found[key])
                 return found[key]
@@ -247,7 +249,8 @@ def _wrapped_async(
             try:
                 found = await cache.look_up(key, plan.kind)
                 if key not in found:
-                    found = {key: await plan.query(*arguments, **keywords)}
+                    with from_primary():
+                        found = {key: await plan.query(*arguments, **keywords)}
                     await keep(key, found[key], tags=tags, versions=versions)
                 outcome = Outcome("value", found[key])
                 return found[key]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
-__all__ = ["ASKING", "Following", "followed", "is_followed"]
+__all__ = ["ASKING", "Following", "followed", "from_primary", "is_followed", "wants_primary"]
 
 
 class _Asking:
@@ -21,6 +22,7 @@ class _Asking:
 
 ASKING = _Asking()
 
+_primary_only: ContextVar[bool] = ContextVar("sqlkit_primary_only", default=False)
 _innermost: ContextVar[Following | None] = ContextVar("sqlkit_following", default=None)
 
 
@@ -78,6 +80,21 @@ class Following:
     def reach(self, position: int) -> None:
         """Read nothing that is older than a position."""
         self.position = max(self.position, position)
+
+
+@contextmanager
+def from_primary() -> Iterator[None]:
+    """Have every read of a block go to the primary: a cache keeps what it reads, under the primary's versions."""
+    reset = _primary_only.set(True)
+    try:
+        yield
+    finally:
+        _primary_only.reset(reset)
+
+
+def wants_primary() -> bool:
+    """Whether this call stands in a block of ``from_primary``."""
+    return _primary_only.get()
 
 
 def is_followed() -> bool:

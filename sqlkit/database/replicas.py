@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from psycopg.pq import ConnStatus
 
 from sqlkit.database.borrowing import Pooled, log
-from sqlkit.database.following import ASKING, followed
+from sqlkit.database.following import ASKING, followed, wants_primary
 from sqlkit.database.options import ReplicaStatus
 from sqlkit.database.positions import ASK_PRIMARY, ASK_REPLICA, Position, Positions, settled_end
 from sqlkit.database.retries import DEADLOCK_DETECTED, SERIALIZATION_FAILURE, TERMINATIONS
@@ -130,6 +130,8 @@ class Replica:
         self.reason: str | None = "it has not answered yet"
         self.seen = Seen(-inf, 0, -inf)
         self.silent_after = primary.silent_after
+        self.max_lag = primary.settings.replica_max_lag
+        self._told: str | None = self.reason
         self._taking = threading.Lock()
 
     def hears(self, asked: float, row: Sequence[int | None]) -> None:
@@ -151,13 +153,20 @@ class Replica:
             if asked < self.seen.asked:
                 return
             self.seen = Seen(asked, replayed, self.primary.positions.fresh_at(replayed))
-            returns, self.reason = self.reason is not None, None
-        if returns:
+            self.reason = None
+        self._tell(self._slowness(monotonic()))
+
+    def _tell(self, reason: str | None) -> None:
+        """Log why it is left, or that it is taken back, where that changes."""
+        before, self._told = self._told, reason
+        if reason is None and before is not None:
             log.info("%s: the replica serves", self.where)
+        elif reason is not None and before is None:
+            log.warning("%s: the replica is left: %s", self.where, reason)
 
     def dates(self) -> None:
         """Look again from when it is what it has, for there is another position of the primary."""
-        if self.is_foreign():
+        if self.reason is None and self.is_foreign():
             self.leave(FOREIGN)
         with self._taking:
             self.seen = self.seen._replace(fresh_at=self.primary.positions.fresh_at(self.seen.replayed))
@@ -168,9 +177,8 @@ class Replica:
 
     def leave(self, reason: str) -> None:
         """Send no more reads to it until it answers again as it should."""
-        if self.reason is None:
-            log.warning("%s: the replica is left: %s", self.where, reason)
         self.reason = reason
+        self._tell(reason)
         self.pool.send_on()
 
     def serves(self, now: float) -> bool:
@@ -189,10 +197,17 @@ class Replica:
     def status(self, now: float) -> ReplicaStatus:
         """Return what is known of it at this moment."""
         seen, pool = self.seen, self.pool.status()
-        serving = self.serves(now)
-        reason = None if serving else self.reason or "it does not answer"
-        lag = now - seen.fresh_at if serving and seen.fresh_at > -inf else None
-        return ReplicaStatus(self.where, serving, reason, lag, pool.size, pool.checked_out, pool.waiting)
+        lag = now - seen.fresh_at if seen.fresh_at > -inf else None
+        reason = self.reason or self._slowness(now)
+        if reason is None and not self.serves(now):
+            reason = "it does not answer"
+        return ReplicaStatus(self.where, reason is None, reason, lag, pool.size, pool.checked_out, pool.waiting)
+
+    def _slowness(self, now: float) -> str | None:
+        """Say that it lags too much for a read that names no lag; None if it does not, or while there is no primary."""
+        if self.primary.is_away(now) or now - self.seen.fresh_at <= self.max_lag:
+            return None
+        return f"it lags by more than {self.max_lag:g} s"
 
 
 class Replicas:
@@ -213,6 +228,8 @@ class Replicas:
         The primary is read for a moment after a write of the block, until a position is known that covers it. A read
         that names no lag takes what there is while the primary is away.
         """
+        if wants_primary():
+            return None
         now = monotonic()
         since = now - (self.max_lag if lag == inf else lag)
         if lag == inf and self.primary.is_away(now):
