@@ -22,11 +22,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from inspect import unwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import errors
@@ -40,9 +40,12 @@ from sqlkit.settings import Settings
 try:
     from fastapi import APIRouter, Depends, FastAPI, Request, Response
     from fastapi.exceptions import RequestValidationError
-    from fastapi.responses import JSONResponse
+    from fastapi.responses import JSONResponse, PlainTextResponse
 except ImportError:
     raise ConfigurationError("fastapi is not installed: pip install 'sqlkit[fastapi]'") from None
+
+if TYPE_CHECKING:
+    from sqlkit.telemetry.prometheus import Cached
 
 __all__ = [
     "async_connection_of",
@@ -52,6 +55,7 @@ __all__ = [
     "health_router",
     "install_errors",
     "lifespan_of",
+    "metrics_router",
     "transaction_of",
 ]
 
@@ -295,5 +299,26 @@ def health_router(name: str = "db") -> APIRouter:
         """Say how many connections the pool has, and how many of them are lent."""
         database: Database | AsyncDatabase = _found(request, name, (Database, AsyncDatabase))
         return database.status()
+
+    return router
+
+
+def metrics_router(name: str = "db", *, path: str = "/metrics", caches: Iterable[Cached] = ()) -> APIRouter:
+    """Return the route ``/metrics``: the figures of queries, pool and caches in Prometheus' text format.
+
+    Their label ``database`` is the database's own name. It shows the names of queries and no value, to whoever may ask
+    it: keep it inside. Needs the extra ``prometheus``.
+    """
+    from sqlkit.telemetry.prometheus import CONTENT_TYPE, metrics_text
+
+    router = APIRouter(tags=["operation"])
+    known = tuple(caches)
+
+    @router.get(path, response_class=PlainTextResponse)
+    def metrics(request: Request) -> Response:
+        """Give the figures to Prometheus."""
+        database = _found(request, name, (Database, AsyncDatabase))
+        label = database.settings.name or name
+        return Response(metrics_text({label: database}, known), media_type=CONTENT_TYPE)
 
     return router

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import psycopg
 import pytest
+from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -36,8 +39,10 @@ from sqlkit import (
     fetch_all,
 )
 from sqlkit.caching import Cache, MemoryTier, cached
+from sqlkit.fastapi import database_of, lifespan_of, metrics_router
 from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
+from tests.serving import served
 
 SQL = """
 -- name: numbers
@@ -506,3 +511,39 @@ def test_the_global_providers_are_the_default(db: Database, queries: Queries) ->
     """Without an SDK the API does nothing, and calls go on."""
     with instrument(db):
         assert queries.numbers(db, n=2) == [1, 2]
+
+
+# FastAPI.
+
+
+@pytest.mark.parametrize("colour", [Database, AsyncDatabase])
+def test_route_for_prometheus(dsn: str, path: Path, colour: type[Database] | type[AsyncDatabase]) -> None:
+    """``/metrics`` has the figures of the application's database and of its caches, in Prometheus' text format."""
+    app = FastAPI(lifespan=lifespan_of(colour, dsn))
+    app.include_router(metrics_router(caches=[Cache(MemoryTier(), name="memory")]))
+    queries: AsyncQueries = sqlkit.load(AsyncQueries if colour is AsyncDatabase else Queries, path)
+
+    @app.get("/numbers")
+    async def numbers(db: Annotated[Any, database_of()]) -> list[int]:
+        found: Any = queries.numbers(db, n=4)
+        return list(found) if isinstance(found, list) else await found
+
+    with served(app) as client:
+        assert client.get("/numbers").json() == [1, 2, 3, 4]
+        answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    found = samples(answer.text)
+    name = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+    assert found["sqlkit_query_rows_total", str(name), "shop.words.numbers"] == 4
+    assert found["sqlkit_cache_keys_total", "memory", "hits"] == 0
+
+
+@pytest.mark.parametrize(
+    ("package", "module", "extra"),
+    [("prometheus_client", "prometheus", "prometheus"), ("opentelemetry", "otel", "otel")],
+)
+def test_what_is_not_installed_is_said(package: str, module: str, extra: str) -> None:
+    """Without its extra each module says which to install."""
+    script = f"import sys; sys.modules[{package!r}] = None\nimport sqlkit.telemetry.{module}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert f"is not installed: pip install 'sqlkit[{extra}]'" in done.stderr.splitlines()[-1]

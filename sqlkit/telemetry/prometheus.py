@@ -19,6 +19,7 @@ from sqlkit.errors import ConfigurationError
 from sqlkit.statistics import QueryStatistics, Tally, combined, upper_bound
 
 try:
+    from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
     from prometheus_client import CollectorRegistry, generate_latest
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
     from prometheus_client.metrics_core import Metric
@@ -29,7 +30,7 @@ except ImportError:
 if TYPE_CHECKING:
     from sqlkit.caching.statistics import CacheStatistics
 
-__all__ = ["DatabaseCollector", "metrics_text"]
+__all__ = ["CONTENT_TYPE", "DatabaseCollector", "metrics_text"]
 
 #: The buckets that are shown, as powers of two of nanoseconds: from 33 microseconds to 34 seconds.
 SHOWN = range(15, 36)
