@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from itertools import islice
 from typing import NamedTuple
 
 __all__ = ["BLANK", "PARAMETER", "RESERVED", "Kind", "LexerError", "Token", "ends_operand", "tokenize"]
@@ -85,12 +86,12 @@ _IDENTIFIER = '"[^"]*+' + _all('""[^"]*+') + '"'
 _OPERATOR = _all(r"(?!--|/\*)[~!@\#^&|`?+\-*/%<>=]", "+")
 _SCAN = re.compile(
     rf"""(?P<SPACE>[ \t\n\r\f\v]++)
+    |(?P<WORD>(?![eEbBxXnN]'|[uU]&['"]){_WORD})
     |(?P<LINE_COMMENT>--[^\n\r]*+)
     |(?P<block>/\*)
     |(?P<string>(?:(?P<prefix>[eEbBxXnN])|[uU]&)?')
     |(?P<QUOTED>(?:[uU]&)?{_IDENTIFIER})
     |(?P<unquoted>(?:[uU]&)?")
-    |(?P<WORD>{_WORD})
     |(?P<NUMBER>{_NUMBER})
     |(?P<POSITIONAL>\$[0-9]++)
     |(?P<dollar>\$(?:{_NAME})?\$)
@@ -160,38 +161,38 @@ def tokenize(text: str, start: int = 0, end: int | None = None, *, subscript: bo
 
 
 class _Scanner:
-    """The state of one pass: what is open, and the last two significant tokens."""
+    """The state of one pass: what is open, and the tokens so far."""
 
-    __slots__ = ("before", "body", "continues", "end", "last", "opened", "text", "tokens")
+    __slots__ = ("body", "continues", "end", "opened", "text", "tokens")
 
     def __init__(self, text: str, end: int, subscript: bool) -> None:
         self.text = text
         self.end = end
         self.opened = ["["] if subscript else []
-        self.last: Token | None = None
-        self.before: Token | None = None
         self.tokens: list[Token] = []
         # Where the next segment of a continued string begins, and the rules of its body.
         self.continues = -1
         self.body = _PLAIN
 
     def scan(self, start: int) -> list[Token]:
-        match, kinds, new = _SCAN.match, _KINDS, tuple.__new__
-        text, end, append = self.text, self.end, self.tokens.append
+        kinds, new, text, end, append = _KINDS, tuple.__new__, self.text, self.end, self.tokens.append
         while start < end:
-            found = match(text, start, end)
-            if found is None or found.lastgroup is None:
-                raise LexerError(start, "unreadable")  # cannot be: OTHER takes any character
-            kind = kinds.get(found.lastgroup)
-            # NamedTuple's own __new__ is a Python function and takes twice as long.
-            token = new(Token, (kind, start, found.end())) if kind else self._special(found.lastgroup, found)
-            append(token)
-            if token[0] not in BLANK:
-                self.before, self.last = self.last, token
-            start = token[2]
+            # One match behind the other, until one of them ends elsewhere than where it ends for PostgreSQL.
+            for found in _SCAN.finditer(text, start, end):
+                kind, stop = kinds.get(found.lastgroup), found.end()
+                if kind is None:
+                    token = self._special(found.lastgroup, found)
+                    append(token)
+                    start = token[2]
+                    if start != stop:
+                        break
+                else:
+                    # NamedTuple's own __new__ is a Python function and takes twice as long.
+                    append(new(Token, (kind, start, stop)))
+                    start = stop
         return self.tokens
 
-    def _special(self, group: str, found: re.Match[str]) -> Token:
+    def _special(self, group: str | None, found: re.Match[str]) -> Token:
         start, stop = found.span()
         match group:
             case "string":
@@ -241,11 +242,16 @@ class _Scanner:
     def _colon(self, start: int) -> Token:
         """Decide between parameter and slice: behind a finished bound only a slice's colon can stand."""
         subscript = bool(self.opened) and self.opened[-1] == "["
-        if not (subscript and ends_operand(self.text, self.last, self.before)):
+        if not (subscript and ends_operand(self.text, *self._last_two())):
             found = PARAMETER.match(self.text, start, self.end)
             if found:
                 return Token(Kind.PARAMETER, start, found.end())
         return Token(Kind.SLICE if subscript else Kind.COLON, start, start + 1)
+
+    def _last_two(self) -> tuple[Token | None, Token | None]:
+        """Return the last token that is no blank, and the one before it."""
+        found = islice((token for token in reversed(self.tokens) if token[0] not in BLANK), 2)
+        return next(found, None), next(found, None)
 
 
 def _operator_length(operator: str) -> int:
@@ -255,4 +261,4 @@ def _operator_length(operator: str) -> int:
     return len(operator.rstrip("+-")) or 1
 
 
-_KINDS = {kind.name: kind for kind in Kind}
+_KINDS: dict[str | None, Kind] = {kind.name: kind for kind in Kind}

@@ -16,6 +16,7 @@ from sqlkit.sqlfile.markers import ALWAYS, Marked
 __all__ = ["check_boundaries", "check_brackets", "check_spans"]
 
 _CLOSES = {"(": ")", "[": "]"}
+_OPEN, _CLOSE = Kind.OPEN, Kind.CLOSE  # an Enum is slow to name its members in Python 3.11
 _STRINGS = (Kind.STRING, Kind.CONTINUATION)
 
 
@@ -24,9 +25,9 @@ def check_brackets(marked: Marked) -> None:
     source = marked.source
     opened: list[tuple[Token, object]] = []
     for token in marked.items:
-        if token.kind is Kind.OPEN:
+        if token[0] is _OPEN:
             opened.append((token, _owner(marked, token)))
-        elif token.kind is Kind.CLOSE:
+        elif token[0] is _CLOSE:
             close = source.text[token.start]
             if not opened or _CLOSES[source.text[opened[-1][0].start]] != close:
                 raise source.error(token.start, f"{close} closes nothing")

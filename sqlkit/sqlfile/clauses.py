@@ -19,6 +19,7 @@ _FOLLOWED_BY = {"insert": "into", "merge": "into", "delete": "from"}
 _VERBS = frozenset({"select", "values", "table", "update", *_FOLLOWED_BY})
 
 
+_OPEN, _CLOSE = Kind.OPEN, Kind.CLOSE  # an Enum is slow to name its members in Python 3.11
 _WORDS = (Kind.WORD, Kind.PUNCTUATION, Kind.OPEN, Kind.CLOSE)
 
 
@@ -59,18 +60,18 @@ def verbs(marked: Marked, words: Words) -> Iterator[Verb]:
     Another label's choice line may give the query another verb.
     """
     found: list[Condition | None] = [None]
-    for index, token in enumerate(words.items):
-        if token.kind is Kind.OPEN:
+    for index, (token, word) in enumerate(zip(words.items, words.words, strict=True)):
+        if token[0] is _OPEN:
             found.append(None)
-        elif token.kind is Kind.CLOSE:
+        elif token[0] is _CLOSE:
             found.pop()
-        elif words.words[index] == ";":
+        elif word == ";":
             found[-1] = None
-        elif words.words[index] in _VERBS and words.is_verb(index):
+        elif word in _VERBS and words.is_verb(index):
             condition, first = marked.condition(token), found[-1]
             if first is None or (condition.choice and condition.choice != first.choice):
                 found[-1] = condition
-                yield Verb(words.words[index], index)
+                yield Verb(word, index)
 
 
 def writes(marked: Marked) -> bool:

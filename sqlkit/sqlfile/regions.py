@@ -11,6 +11,7 @@ from sqlkit.sqlfile.references import Reference, reference_of, refuse
 
 __all__ = ["Region", "Uses", "read_uses"]
 
+_PARAMETER = Kind.PARAMETER
 _REFUSED = (Kind.POSITIONAL, Kind.OTHER, Kind.COLON)
 
 
@@ -61,9 +62,9 @@ def read_uses(marked: Marked) -> Uses:
     uses = Uses()
     asked = [_Asked() for _ in marked.regions]
     for item in marked.items:
-        if item.kind in _REFUSED:
+        if item[0] in _REFUSED:
             refuse(marked.source, item)
-        elif item.kind is Kind.PARAMETER:
+        elif item[0] is _PARAMETER:
             _sort(marked, uses, asked, item, reference_of(marked.source, item))
         elif asked and (condition := marked.condition(item)).region is not None:
             asked[condition.region].standing.add(condition.choice)

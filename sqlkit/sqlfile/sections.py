@@ -28,6 +28,8 @@ CARDINALITIES = (
 
 # The name is local to this module for speed: a file of a megabyte has a quarter of a million tokens.
 _COMMENT = Kind.LINE_COMMENT
+_SPACE = Kind.SPACE
+_PUNCTUATION = Kind.PUNCTUATION
 _HEADER = re.compile(r"--\s*name\s*:\s*(.*?)\s*")
 _WORD = re.compile(r"(\S+)\s+:\s*(\S*)")
 _DIRECTIVE = re.compile(r"--@\s*([A-Za-z_][\w-]*)\s*:\s*(\S.*?)\s*")
@@ -116,7 +118,7 @@ def _section(
         raise source.error(start, "an empty statement")
     doc, behind = _doc(source, header, items[0], comments)
     directives, behind = _directives(source, items[0], comments, behind, {"cardinality": word} if word else {})
-    text_start = next(token.start for token in tokens if token.start >= behind and token.kind is not Kind.SPACE)
+    text_start = next(token.start for token in tokens if token.start >= behind and token.kind is not _SPACE)
     text_end = _end(source, items, start) or _last(source, tokens)
     return Section(name, doc, directives, start, tokens, items, comments, text_start, text_end)
 
@@ -165,7 +167,11 @@ def _directives(
 
 def _end(source: SqlText, items: Sequence[Token], start: int) -> int:
     """Return the offset behind the closing ``;``, 0 if there is none."""
-    text, opened, body = source.text, 0, _AtomicBody()
+    text = source.text
+    ends = [index for index, (kind, begin, _) in enumerate(items) if kind is _PUNCTUATION and text[begin] == ";"]
+    if ends == [len(items) - 1] and ends[0] and "atomic" not in text[items[0][1] : items[-1][2]].lower():
+        return items[-1][2]
+    opened, body = 0, _AtomicBody()
     for index, (kind, begin, end) in enumerate(items):
         if kind is Kind.OPEN:
             opened += 1
