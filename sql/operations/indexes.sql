@@ -5,15 +5,18 @@
 -- that are locked the sizes are those of their last vacuum.
 with
 locked as (
-    select
-        locks.relation,
-        indexes.indrelid
+    select coalesce(indexes.indrelid, locks.relation) as table_id
     from pg_locks as locks
     left join pg_index as indexes
         on locks.relation = indexes.indexrelid
     where
         locks.mode = 'AccessExclusiveLock'
         and locks.relation is not null
+        and locks.database in (
+            select databases.oid
+            from pg_database as databases
+            where databases.datname = current_database()
+        )
         and locks.pid is distinct from pg_backend_pid()
 ),
 
@@ -51,15 +54,10 @@ indexes as (
         methods.amname as method,
         indexes.indisvalid,
         coalesce(pg_partition_root(relations.oid), relations.oid) as root_id,
+        indexes.indrelid in (select locked.table_id from locked) as is_locked,
         current_setting('block_size')::bigint as block,
         case
-            when
-                exists (
-                    select from locked
-                    where
-                        locked.relation in (indexes.indexrelid, indexes.indrelid)
-                        or locked.indrelid = indexes.indrelid
-                )
+            when indexes.indrelid in (select locked.table_id from locked)
                 then relations.relpages * current_setting('block_size')::bigint
             else pg_relation_size(relations.oid)
         end as bytes,
@@ -115,7 +113,8 @@ together as (
         end as bloat_bytes,
         sum(indexes.scans)::bigint as scans,
         sum(indexes.rows_read)::bigint as rows_read,
-        bool_and(indexes.indisvalid) as is_valid
+        bool_and(indexes.indisvalid) as is_valid,
+        bool_or(indexes.is_locked) as is_locked
     from indexes
     inner join bloated
         on indexes.oid = bloated.oid
@@ -130,7 +129,7 @@ select
     together.bloat_bytes,
     indexes.indisprimary as is_primary,
     indexes.indisunique as is_unique,
-    pg_get_indexdef(indexes.indexrelid) as definition,
+    case when not together.is_locked then pg_get_indexdef(indexes.indexrelid) end as definition,
     coalesce(together.bytes, 0) as bytes,
     coalesce(together.scans, 0) as scans,
     coalesce(together.rows_read, 0) as rows_read,
@@ -161,6 +160,22 @@ limit :limit;
 -- the same columns. Of two equal ones the other stays: that which keeps rows unique, else the older. One
 -- that keeps rows unique is never superfluous beside one that does not.
 with
+locked as (
+    select coalesce(indexes.indrelid, locks.relation) as table_id
+    from pg_locks as locks
+    left join pg_index as indexes
+        on locks.relation = indexes.indexrelid
+    where
+        locks.mode = 'AccessExclusiveLock'
+        and locks.relation is not null
+        and locks.database in (
+            select databases.oid
+            from pg_database as databases
+            where databases.datname = current_database()
+        )
+        and locks.pid is distinct from pg_backend_pid()
+),
+
 indexes as (
     select
         indexes.indexrelid,
@@ -190,6 +205,7 @@ indexes as (
         on indexes.indexrelid = constraints.conindid and constraints.contype in ('p', 'u', 'x')
     where
         not relations.relispartition
+        and indexes.indrelid not in (select locked.table_id from locked)
         and indexes.indisvalid
         and schemas.nspname !~ '^pg_'
         and schemas.nspname <> 'information_schema'
@@ -255,6 +271,23 @@ order by extra.indexrelid, kept.indnkeyatts, kept.indexrelid;
 -- The foreign keys whose columns no index begins with, those of the largest tables first: each row that is
 -- deleted from the table that is referred to reads the whole table that refers to it, and so does a join
 -- from there.
+with
+locked as (
+    select coalesce(indexes.indrelid, locks.relation) as table_id
+    from pg_locks as locks
+    left join pg_index as indexes
+        on locks.relation = indexes.indexrelid
+    where
+        locks.mode = 'AccessExclusiveLock'
+        and locks.relation is not null
+        and locks.database in (
+            select databases.oid
+            from pg_database as databases
+            where databases.datname = current_database()
+        )
+        and locks.pid is distinct from pg_backend_pid()
+)
+
 select
     schemas.nspname as schema_name,
     children.relname as table_name,
@@ -290,7 +323,10 @@ where
             and indexes.indisvalid
             and (
                 indexes.indpred is null
-                or pg_get_expr(indexes.indpred, indexes.indrelid) = (
+                or case
+                    when indexes.indrelid not in (select locked.table_id from locked)
+                        then pg_get_expr(indexes.indpred, indexes.indrelid)
+                end = (
                     select format('(%I IS NOT NULL)', columns.attname)
                     from pg_attribute as columns
                     where

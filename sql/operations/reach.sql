@@ -1,13 +1,30 @@
 -- name: list_reach
 -- The tables that are partitioned by ranges of time, with how far their partitions reach: that which ends
 -- soonest first. Bounds are read from the text that PostgreSQL makes of them, which wants to be plain, UTC
--- and ISO.
+-- and ISO; those of a partition that is locked against readers cannot be read.
 with
+locked as (
+    select locks.relation
+    from pg_locks as locks
+    where
+        locks.mode = 'AccessExclusiveLock'
+        and locks.relation is not null
+        and locks.database in (
+            select databases.oid
+            from pg_database as databases
+            where databases.datname = current_database()
+        )
+        and locks.pid is distinct from pg_backend_pid()
+),
+
 partitions as (
     select
         inherits.inhparent as table_id,
         inherits.inhdetachpending as is_leaving,
-        pg_get_expr(relations.relpartbound, relations.oid) as bounds
+        case
+            when relations.oid not in (select locked.relation from locked)
+                then pg_get_expr(relations.relpartbound, relations.oid)
+        end as bounds
     from pg_inherits as inherits
     inner join pg_class as relations
         on inherits.inhrelid = relations.oid
@@ -66,7 +83,11 @@ select
     coalesce(reached.is_endless, false) as is_endless,
     coalesce(reached.holds_now, false) as holds_now,
     coalesce(reached.gaps, 0) as gaps,
-    partitioned.partdefid <> 0 as has_default
+    partitioned.partdefid <> 0 as has_default,
+    exists(
+        select from partitions
+        where partitions.table_id = partitioned.partrelid and partitions.bounds is null
+    ) as is_locked
 from pg_partitioned_table as partitioned
 inner join pg_class as relations
     on partitioned.partrelid = relations.oid

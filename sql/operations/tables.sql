@@ -15,6 +15,11 @@ locked as (
     where
         locks.mode = 'AccessExclusiveLock'
         and locks.relation is not null
+        and locks.database in (
+            select databases.oid
+            from pg_database as databases
+            where databases.datname = current_database()
+        )
         and locks.pid is distinct from pg_backend_pid()
 ),
 

@@ -262,7 +262,7 @@ def reach_grid(reach: Iterable[Reach], width: int) -> Grid:
     """Draw how far partitions reach."""
     made = Lines(width, "table", ">partitions", ">from", ">to", ">ahead", ">gaps")
     for one in reach:
-        ahead = "no end" if one.is_endless else seconds_text(one.ahead_seconds)
+        ahead = "locked" if one.is_locked else "no end" if one.is_endless else seconds_text(one.ahead_seconds)
         made.add(
             cell(f"{one.schema_name}.{one.table_name}"),
             count_text(one.partitions),

@@ -172,6 +172,9 @@ def _of_tables(seen: Overview) -> list[Missing]:
         found.append(Missing(view="tables", reason=reason, remedy="analyze"))
     if locked:
         found.append(Missing(view="tables", reason=f"the sizes of {_named(locked)} are old: they are locked"))
+    if closed_partitions := [one.table_name for one in seen.reach if one.is_locked]:
+        reason = f"how far {', '.join(closed_partitions)} reaches is unknown: a partition is locked"
+        found.append(Missing(view="reach", reason=reason))
     return found
 
 

@@ -19,7 +19,7 @@ class Reach(BaseModel):
 
     ``ahead_seconds`` is what lies between now and their end, below zero where that is past, None where there are none
     or the last one has no end (``is_endless``). ``gaps`` are spans between two of them that belong to none,
-    ``holds_now`` tells whether a row of now finds one.
+    ``holds_now`` tells whether a row of now finds one. Where a partition ``is_locked`` its bounds are unknown.
     """
 
     schema_name: str
@@ -32,6 +32,7 @@ class Reach(BaseModel):
     holds_now: bool
     gaps: int
     has_default: bool
+    is_locked: bool
 
 
 class ReachQueries(Protocol):

@@ -32,6 +32,7 @@ class Limits(BaseModel, frozen=True):
     dead_share: float = 0.2
     bloat_share: float = 0.5
     large_bytes: int = 10 * 1024**2
+    seq_scans: int = 100
     lag_seconds: float = 10
     kept_bytes: int = 1024**3
     ahead_seconds: float = 7 * DAY
@@ -141,7 +142,7 @@ def _replication(seen: Overview, limits: Limits) -> Iterator[Remark]:
 
 def _partitions(seen: Overview, limits: Limits) -> Iterator[Remark]:
     for one in seen.reach:
-        if (told := _of_reach(one, limits)) is not None:
+        if not one.is_locked and (told := _of_reach(one, limits)) is not None:
             level: Literal["urgent", "look"] = "look" if one.holds_now else "urgent"
             yield Remark(level=level, view="reach", text=f"{one.table_name}: {told}", remedy="sqlkit partitions")
 
@@ -166,7 +167,7 @@ def _tables(seen: Overview, limits: Limits) -> Iterator[Remark]:
             text = f"{name} is {bytes_text(one.bloat_bytes)} larger than its rows need, by estimate"
             yield Remark(level="look", view="tables", text=text, remedy="pg_repack, or vacuum full, which locks it")
     for one in seen.scanned(limits.large_bytes):
-        if one.seq_scans > one.index_scans:
+        if one.seq_scans >= limits.seq_scans:
             name, size = f"{one.schema_name}.{one.table_name}", bytes_text(one.table_bytes)
             text = f"{name} ({size}) was read from end to end {count_text(one.seq_scans)} times"
             yield Remark(level="look", view="tables", text=text, remedy="see sqlkit slow, then explain the statement")

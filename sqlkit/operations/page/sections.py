@@ -241,7 +241,7 @@ def _reach(one: Reach, now: datetime, first: datetime, last: datetime) -> Html:
 
 
 def _reached(one: Reach) -> tuple[str, ...]:
-    ahead = "no end" if one.is_endless else seconds_text(one.ahead_seconds)
+    ahead = "locked" if one.is_locked else "no end" if one.is_endless else seconds_text(one.ahead_seconds)
     start = f"{one.reaches_from:%Y-%m-%d}" if one.reaches_from else UNKNOWN
     end = f"{one.reaches_to:%Y-%m-%d}" if one.reaches_to else UNKNOWN
     return count_text(one.partitions), start, end, ahead
