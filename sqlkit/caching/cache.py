@@ -6,7 +6,9 @@ from collections.abc import Iterable, Sequence
 from inspect import isawaitable
 from typing import Any, Protocol, TypeVar
 
-from sqlkit.caching.entries import JITTER, Seconds, Versions, adapter_of, checked_tags, lifetime
+from pydantic import TypeAdapter
+
+from sqlkit.caching.entries import JITTER, MISS, Seconds, Versions, adapter_of, checked_tags, lifetime
 from sqlkit.caching.reading import Steps, TagSource, checked_key, find, keep, seen
 from sqlkit.caching.statistics import CacheHealth, CacheStatistics, Counter
 from sqlkit.caching.tags import LocalTags
@@ -77,6 +79,7 @@ class _Tiered:
         self._counter = Counter()
         self._queries: dict[str, Counter] = {}
         self.tags: TagSource = tags or LocalTags()
+        self._memory = tiers[0] if tiers and isinstance(tiers[0], MemoryTier) else None
         self._namespace = f"{namespace}:" if namespace else ""
         if self.tags.listener is not None:
             for tier in self.tiers:
@@ -86,6 +89,17 @@ class _Tiered:
     def named(self, key: str) -> str:
         """Return a key as the tiers know it; ArgumentError for one that they could not keep."""
         return checked_key(self._namespace + key)
+
+    def quick(self, name: str, adapter: TypeAdapter[Any]) -> Any:
+        """Return what memory has under a name where nobody is to be asked; else MISS, and nothing is counted."""
+        memory = self._memory
+        entry = None if memory is None else memory.peek(name)
+        if memory is None or entry is None or not self.tags.fits(entry.versions):
+            return MISS
+        value = entry.value(adapter)
+        if value is not MISS:
+            memory.hit()
+        return value
 
     def counter_of(self, query: str) -> Counter:
         """Return what counts the look-ups of a query, which are the cache's too."""

@@ -115,6 +115,17 @@ class Listener:
             found = {tag: known[tag][scope] for tag in tags if tag in known and scope in known[tag]}
             return found, self._generation
 
+    def fits(self, scope: int, versions: Mapping[str, int]) -> bool:
+        """Tell whether these versions are known to be those of now."""
+        if time.monotonic() - self._beat > self.patience:
+            return False
+        known = self._known  # read without the lock: each step is one, and what is heard meanwhile is heard later
+        for tag, version in versions.items():
+            scopes = known.get(tag)
+            if scopes is None or scopes.get(scope) != version:
+                return False
+        return True
+
     def learn(self, scope: int, versions: Mapping[str, int], generation: int) -> None:
         """Remember what the database said, unless something was heard since it was asked."""
         with self._lock:

@@ -42,6 +42,10 @@ class TagSource(Protocol):
         """Return the versions that are known, and the generation for ``learn``."""
         ...
 
+    def fits(self, versions: Versions) -> bool:
+        """Tell whether versions are known to be those of now and a tier in memory may be served: asks nobody."""
+        ...
+
     def learn(self, versions: dict[str, int], generation: int) -> None:
         """Remember what was read."""
         ...

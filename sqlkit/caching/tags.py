@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from sqlkit.caching.entries import Versions
 from sqlkit.caching.listener import Listener
 from sqlkit.caching.statements import async_cache, cache, invalidate
 from sqlkit.errors import SqlkitError
@@ -36,6 +37,11 @@ class LocalTags:
         """Return the versions of all tags."""
         with self._lock:
             return {tag: self._versions.get(tag, 0) for tag in tags}, 0
+
+    def fits(self, versions: Versions) -> bool:
+        """Tell whether these are the versions of now."""
+        own = self._versions
+        return all(own.get(tag, 0) == version for tag, version in versions.items())
 
     def learn(self, versions: dict[str, int], generation: int) -> None:
         """Learn nothing: all is known."""
@@ -77,6 +83,10 @@ class _Listened:
     def known(self, tags: Iterable[str]) -> tuple[dict[str, int], int]:
         """Return the versions that are known, and the generation for ``learn``."""
         return self.listener.known(self._scope, tags) if self.listener else ({}, -1)
+
+    def fits(self, versions: Versions) -> bool:
+        """Tell whether these are known to be the versions of now."""
+        return self.listener is not None and self.listener.fits(self._scope, versions)
 
     def learn(self, versions: dict[str, int], generation: int) -> None:
         """Remember what the database said."""

@@ -116,6 +116,17 @@ class MemoryTier:
             self._misses += len(keys) - len(found)
         return found
 
+    def peek(self, key: str) -> Entry | None:
+        """Return the entry of one key, uncounted."""
+        with self._lock:
+            entry = self._entries.get(key)
+            return entry if entry is not None and entry.expires > time.time() else None
+
+    def hit(self) -> None:
+        """Count a hit of what was peeked at."""
+        with self._lock:
+            self._hits += 1
+
     def set(self, key: str, entry: Entry) -> None:
         """Keep an entry."""
         with self._lock:

@@ -17,7 +17,7 @@ import psycopg
 from pydantic import TypeAdapter
 
 from sqlkit.caching.cache import AsyncCache, Cache
-from sqlkit.caching.entries import JITTER, Seconds, checked_tags, lifetime
+from sqlkit.caching.entries import JITTER, MISS, Seconds, adapter_of, checked_tags, lifetime
 from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
 from sqlkit.database.following import from_primary
@@ -53,12 +53,12 @@ def cached(
 ) -> F:
     """Wrap a method of a loaded Protocol so that it asks a cache first; it keeps the method's signature.
 
-    ``key`` is a name, the method's own unless given, to which all arguments are added; or a function that makes the
-    key of them. ``tags`` are texts in which ``{song_id}`` stands for an argument, or a function that makes them. Calls
-    that miss one key at the same time run the query once. What runs on a connection rather than a database bypasses
-    the cache: it may be in a transaction, which sees what others may not; so does a view of another schema than that
-    of the cache's tags. Raises ConfigurationError for a query that writes, streams or returns no rows, and for a cache
-    of the other colour.
+    ``key`` is a name, the method's own unless given, to which all arguments are added; or the whole key, in which
+    ``{song_id}`` stands for an argument; or a function that makes it of them. ``tags`` are texts in which arguments
+    stand like that, or a function that makes them. Calls that miss one key at the same time run the query once. What
+    runs on a connection rather than a database bypasses the cache: it may be in a transaction, which sees what others
+    may not; so does a view of another schema than that of the cache's tags. Raises ConfigurationError for a query that
+    writes, streams or returns no rows, and for a cache of the other colour.
     """
     contract: Contract | None = getattr(query, "sqlkit_contract", None)
     if contract is None:
@@ -71,9 +71,7 @@ def cached(
         raise ConfigurationError(f"{contract.label}: takes {wanted}, not {type(cache).__name__}")
     lifetime(ttl, jitter)
     counter = cache.counter_of(statement.full_name)
-    plan = _Plan(
-        query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache.tags.covers, counter
-    )
+    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache, counter)
     run = _wrapped_async if contract.asynchronous else _wrapped
     keep: Any = partial(cache.set, kind=plan.kind, ttl=ttl, jitter=jitter)
     return cast("F", wraps(query)(run(plan, cast("Any", cache), keep, counter)))
@@ -84,6 +82,7 @@ class Names(NamedTuple):
 
     key: str
     tags: frozenset[str]
+    name: str  # the key as the tiers know it
 
 
 class Flight(Generic[W]):
@@ -103,12 +102,13 @@ class _Plan:
         contract: Contract,
         key: Any,
         tags: Any,
-        covers: Callable[[object], bool],
+        cache: Cache | AsyncCache,
         counter: Counter,
     ) -> None:
         self.query = query
         self._counter = counter
-        self._covers = covers
+        self._covers = cache.tags.covers
+        self._named = cache.named
         self._executor = contract.executor
         self._signature = contract.signature
         self._name: Any = f"{contract.interface.__module__}.{query.__qualname__}" if key is None else key
@@ -118,6 +118,7 @@ class _Plan:
         self.kind: Any = list[row] if contract.cardinality is Cardinality.ALL else row
         if contract.cardinality is Cardinality.OPTIONAL:
             self.kind = row | None
+        self.adapter = adapter_of(self.kind)
 
     def names(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Names | None:
         """Return what a call is kept under, None where it bypasses the cache; that of plain arguments is remembered."""
@@ -152,13 +153,15 @@ class _Plan:
         key: str
         if callable(self._name):
             key = cast("str", self._name(**given))
+        elif "{" in self._name:
+            key = self._name.format_map(given)
         else:
             values = ANYTHING.dump_json([[name, type(value).__name__, value] for name, value in given.items()])
             key = f"{self._name}:{hashlib.sha256(values).hexdigest()[:40]}"
         local = getattr(db, "local", None)
         if local is not None:  # a tenant, a role: what one may see is not what another may
             key += "@" + hashlib.sha256(repr((local.settings, local.path)).encode()).hexdigest()[:40]
-        return Names(key, tags)
+        return Names(key, tags, self._named(key))
 
     def _filled(self, **given: Any) -> list[str]:
         return [tag.format_map(given) for tag in self._tags]
@@ -172,7 +175,11 @@ def _wrapped(plan: _Plan, cache: Cache, keep: Callable[..., None], counter: Coun
         names = plan.names(arguments, keywords)
         if names is None:
             return plan.query(*arguments, **keywords)
-        key, tags = names
+        value = cache.quick(names.name, plan.adapter)
+        if value is not MISS:
+            counter.hit()
+            return value
+        key, tags = names.key, names.tags
         found = cache.look_up(key, plan.kind)
         if key in found:
             counter.hit()
@@ -225,7 +232,11 @@ def _wrapped_async(
         names = plan.names(arguments, keywords)
         if names is None:
             return await plan.query(*arguments, **keywords)
-        key, tags = names
+        value = cache.quick(names.name, plan.adapter)
+        if value is not MISS:
+            counter.hit()
+            return value
+        key, tags = names.key, names.tags
         found = await cache.look_up(key, plan.kind)
         if key in found:
             counter.hit()

@@ -72,28 +72,28 @@ class AnalysisCache:
         self._get_user = cached(
             users.get_user,
             cache,
-            key=lambda user_id: f"user:{user_id}",
+            key="user:{user_id}",
             ttl=USER_SECONDS,
             tags=["user:{user_id}"],
         )
         self._get_result = cached(
             analyses.get_analysis_result,
             cache,
-            key=lambda analysis_id: f"analysis_result:{analysis_id}",
+            key="analysis_result:{analysis_id}",
             ttl=RESULT_SECONDS,
             tags=["analysis:{analysis_id}", CLEANED],
         )
         self._list_analyses = cached(
             analyses.list_newest_analyses,
             cache,
-            key=lambda user_id: f"user_analyses:{user_id}",
+            key="user_analyses:{user_id}",
             ttl=USER_SECONDS,
             tags=["user:{user_id}", CLEANED],
         )
         self._get_tool = cached(
             tools.get_tool,
             cache,
-            key=lambda tool_id: f"tool_generation:{tool_id}",
+            key="tool_generation:{tool_id}",
             ttl=RESULT_SECONDS,
             tags=["tool:{tool_id}", CLEANED],
         )

@@ -54,7 +54,7 @@ class SoleilCache:
         self._get_repertoire = cached(
             users.get_user_with_repertoire,
             cache,
-            key=lambda user_id: f"repertoire:{user_id}",
+            key="repertoire:{user_id}",
             ttl=REPERTOIRE_SECONDS,
             tags=["user:{user_id}"],
         )
