@@ -113,6 +113,11 @@ class Standby:
         while any(map(is_alive, pids)):
             time.sleep(0.002)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._process is not None
+
     def be_there(self) -> None:
         """Start it unless it runs, and have it replay."""
         if self._process is None:

@@ -273,13 +273,36 @@ def test_a_call_goes_on_elsewhere_when_its_replica_dies(db: Database, pair: Pair
 
 def test_a_stream_goes_on_elsewhere_before_its_first_row(db: Database, pair: Pair) -> None:
     """A stream whose replica dies before it has given a row is read from the primary."""
-    queries.here(db)
-    pair.standby.stop(kindly=False)
+    pair.run("insert into slow_rows select n from generate_series(1, 20) as n")
+    pair.catch_up()
+
+    def read() -> list[Found]:
+        with queries.counting_slowly(db) as rows:
+            return list(rows)
+
     try:
-        with queries.counting(db, last=3) as rows:
-            assert [(of_replica(found.server), found.n) for found in rows] == [(False, 1), (False, 2), (False, 3)]
+        with ThreadPoolExecutor(1) as threads:
+            under_way = threads.submit(read)
+            wait_until(lambda: db.status().replicas[0].checked_out)
+            time.sleep(0.1)
+            pair.standby.stop(kindly=False)
+            found = under_way.result(timeout=SOON)
+        assert [(of_replica(one.server), one.n) for one in found] == [(False, n) for n in range(1, 21)]
     finally:
         pair.standby.be_there()
+        pair.run("truncate slow_rows")
+
+
+def test_a_stream_whose_replica_dies_later_says_so(db: Database, pair: Pair) -> None:
+    """A stream that has given rows cannot begin again elsewhere: the error is raised."""
+    with queries.counting(db, last=10_000_000) as rows:
+        assert of_replica(next(iter(rows)).server)
+        pair.standby.stop(kindly=False)
+        try:
+            with pytest.raises(psycopg.OperationalError):
+                list(rows)
+        finally:
+            pair.standby.be_there()
 
 
 def test_a_read_in_the_way_of_the_replay_goes_on_elsewhere(db: Database, pair: Pair) -> None:
@@ -632,11 +655,12 @@ def test_a_call_goes_on_elsewhere_when_its_replica_dies_on_asyncio(pair: Pair) -
 
     async def work(db: AsyncDatabase) -> tuple[Found, Found]:
         under_way = asyncio.create_task(async_queries.slowly(db))
-        await until(lambda: db.status().replicas[0].checked_out)
-        await asyncio.sleep(0.1)
-        await asyncio.to_thread(pair.standby.stop, kindly=False)
-        async with async_queries.counting(db, last=2) as rows:
-            return await under_way, await anext(aiter(rows))
+        async with async_queries.counting_slowly(db) as rows:
+            first = asyncio.create_task(anext(aiter(rows)))
+            await until(lambda: db.status().replicas[0].checked_out == 2)
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(pair.standby.stop, kindly=False)
+            return await under_way, await first
 
     pair.run("insert into slow_rows select n from generate_series(1, 20) as n")
     pair.catch_up()

@@ -22,7 +22,7 @@ from sqlkit.connection import memory_of
 from sqlkit.errors import ConnectionBusy
 from sqlkit.execution.careful import recover
 from sqlkit.execution.courses import Course
-from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender, borrow, borrow_async
+from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender, borrow, borrow_async, elsewhere
 from sqlkit.execution.query import Query
 from sqlkit.statements import Variant
 
@@ -86,22 +86,48 @@ def own_lock(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> An
     return getattr(conn.lock, "lock", conn.lock)
 
 
-class Flow:
-    """The open end of a ``Rows``: what the connection knows of it, so that the ``Rows`` itself may be dropped."""
+class OpenEnd:
+    """What both colours of the open end of a stream have in common.
 
-    dropped = False  # a Rows that is dropped closes its stream at once
+    ``started`` tells that a connection was asked for, ``given`` that a chunk came, ``taken`` that it ended because its
+    connection was wanted, ``dropped`` that nobody holds the rows any more.
+    """
 
-    def __init__(self, db: Executor, course: Course) -> None:
-        self.db = db
+    db: Any
+    conn: Any = None
+    ending: Any = None
+    started = given = ended = taken = dropped = False
+
+    def __init__(self, course: Course) -> None:
         self.course = course
-        self.conn: psycopg.Connection[Any] | None = None
-        self.lender: Lender | None = None
-        self.lock: Any = None
-        self.started = self.ended = self.taken = False
 
     def describe(self) -> str:
         """Name the query with its place."""
         return self.course.query.label
+
+    def elsewhere(self, error: BaseException) -> Any:
+        """Return a lender of other connections where the stream failed on a replica before it gave anything."""
+        if self.given or self.conn is None or not isinstance(error, psycopg.Error):
+            return None
+        return elsewhere(self.db, self.conn, self.course.query, error)
+
+    def begin_anew(self, db: Any) -> None:
+        """Make it a stream that has not begun, on connections of another lender."""
+        self.db = db
+        self.course = Course(self.course.query, self.course.variant, self.course.values)
+        self.started = self.ended = False
+        self.ending = None
+
+
+class Flow(OpenEnd):
+    """The open end of a ``Rows``: what the connection knows of it, so that the ``Rows`` itself may be dropped."""
+
+    def __init__(self, db: Executor, course: Course) -> None:
+        super().__init__(course)
+        self.db = db
+        self.conn: psycopg.Connection[Any] | None = None
+        self.lender: Lender | None = None
+        self.lock: Any = None
 
     def chunk(self) -> list[Any]:
         """Return the objects of the next chunk; StopIteration behind the last."""
@@ -119,12 +145,18 @@ class Flow:
             failed = False
         except BaseException as error:
             self.course.blame(error)
-            raise
+            other = self.elsewhere(error)
+            if other is None:
+                raise
         finally:
             if chunk is None:
                 self.end(failed)
+        if failed:
+            self.begin_anew(other)
+            return self.chunk()
         if chunk is None:
             raise StopIteration
+        self.given = True
         return chunk
 
     def _open(self) -> None:
@@ -172,22 +204,17 @@ class Flow:
             self.end(failed=False)
 
 
-class AsyncFlow:
+class AsyncFlow(OpenEnd):
     """The open end of an ``AsyncRows``."""
 
     def __init__(self, db: AsyncExecutor, course: Course) -> None:
+        super().__init__(course)
         self.db = db
-        self.course = course
         self.conn: psycopg.AsyncConnection[Any] | None = None
         self.lender: AsyncLender | None = None
         self.lock: Any = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.ending: asyncio.Task[None] | None = None
-        self.started = self.ended = self.taken = self.dropped = False
-
-    def describe(self) -> str:
-        """Name the query with its place."""
-        return self.course.query.label
 
     async def chunk(self) -> list[Any]:
         """Return the objects of the next chunk; StopAsyncIteration behind the last."""
@@ -205,12 +232,18 @@ class AsyncFlow:
             failed = False
         except BaseException as error:
             self.course.blame(error)
-            raise
+            other = self.elsewhere(error)
+            if other is None:
+                raise
         finally:
             if chunk is None:
                 await self.end(failed)
+        if failed:
+            self.begin_anew(other)
+            return await self.chunk()
         if chunk is None:
             raise StopAsyncIteration
+        self.given = True
         return chunk
 
     async def _open(self) -> None:
