@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import psycopg
+from psycopg import capabilities
 from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -16,7 +17,10 @@ from sqlkit.execution.query import Query
 from sqlkit.rows.maker import row_maker
 from sqlkit.rows.shapes import Mismatch
 
-__all__ = ["collect", "load", "make", "make_rows", "row_error"]
+__all__ = ["LARGE_ROWS", "collect", "load", "make", "make_rows", "row_error"]
+
+#: From how many rows on a statement is read in chunks the next time (see ``chunked``).
+LARGE_ROWS = 1000
 
 OPTIONAL, AFFECTED = Cardinality.OPTIONAL, Cardinality.AFFECTED
 TUPLES_OK = ExecStatus.TUPLES_OK
@@ -42,7 +46,11 @@ def collect(query: Query, prepared: Prepared, result: PGresult) -> Any:
         made = maker.many(rows)
     except Mismatch as mismatch:
         raise row_error(query, mismatch) from None
-    return made[0] if query.single else made
+    if query.single:
+        return made[0]
+    if len(rows) >= LARGE_ROWS:
+        prepared.large = not prepared.composite and capabilities.has_stream_chunked()
+    return made
 
 
 def _not_one(query: Query, number: int) -> None:

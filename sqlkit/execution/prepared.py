@@ -21,6 +21,8 @@ from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus, Transacti
 from psycopg.pq.abc import PGconn, PGresult
 
 from sqlkit.connection import Memory
+from sqlkit.errors import ConfigurationError
+from sqlkit.poolers import lasting
 from sqlkit.rows.shapes import Column, RowMaker, RowType
 from sqlkit.sqlfile.naming import with_name
 from sqlkit.values.catalog import CATALOG_QUERY, CatalogRow, PgType, base_adapters, builtin_types, learn, unknown
@@ -63,7 +65,8 @@ class Prepared:
     It is good under one search ``path``. ``oids`` are the types of parameters, ``heads`` types and names of columns,
     ``touches`` tells whether it may change the session's state, ``composite`` whether there is a composite type among
     the columns. Without a ``name`` the server keeps nothing: the text is parsed anew with each call, as a pooler needs
-    it that lends another server connection to each transaction.
+    it that lends another server connection to each transaction. ``large`` tells that it gave many rows the last time,
+    so that they are read in chunks the next.
     """
 
     path: object
@@ -79,6 +82,7 @@ class Prepared:
     transformer: psycopg_abc.Transformer
     result_format: Format
     loaders_set: bool = False
+    large: bool = False
     makers: dict[RowType, RowMaker] = field(default_factory=dict)
 
     @property
@@ -192,8 +196,12 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str, called: s
     """Prepare a statement under a name of its own, describe it, and learn the types that it uses.
 
     Where psycopg may prepare nothing (``prepare_threshold`` is None), neither do we: it gets no name. ``called`` is
-    what the server is told in a comment: no part of the key, so that equal texts stay one statement.
+    what the server is told in a comment: no part of the key, so that equal texts stay one statement. ConfigurationError
+    for a statement that would change the session behind a pooler.
     """
+    touches = TOUCHES(text) is not None
+    if touches and memory.shared and (reason := lasting(text)) is not None:
+        raise ConfigurationError(f"{called or 'a statement'}: {reason}")
     memory.serial += 1
     name = b"" if conn.prepare_threshold is None else b"sqlkit_%d" % memory.serial
     encoded = named(conn, memory, text, called).encode(conn.pgconn._encoding)
@@ -201,7 +209,6 @@ def prepare(conn: Connection, memory: Memory, path: object, text: str, called: s
     parameters = [described.param_type(index) for index in range(described.nparams)]
     columns = [described.ftype(index) for index in range(described.nfields)]
     yield from learn_types(conn, memory, parameters + columns)
-    touches = TOUCHES(text) is not None
     prepared = _describe(conn, memory, path, name, encoded, touches, described, parameters, columns)
     if len(memory.prepared) >= PREPARED_MAX:
         yield from take_off(conn, memory.prepared.pop(next(iter(memory.prepared))))

@@ -15,19 +15,21 @@ __all__ = ["Query"]
 class Query:
     """A statement with what its contract promises; ``str()`` names it with its place, as a holder of a connection.
 
-    ``single`` tells whether at most one row is promised, ``promises`` whether rows must be counted and made before a
-    COMMIT: a writing statement that returns them.
+    ``single`` tells whether at most one row is promised, ``many`` whether a list of them is, ``promises`` whether rows
+    must be counted and made before a COMMIT: a writing statement that returns them.
     """
 
     statement: Statement
     cardinality: Cardinality
     row: RowType | None
     single: bool = field(init=False)
+    many: bool = field(init=False)
     promises: bool = field(init=False)
 
     def __post_init__(self) -> None:
         """Work out what each call asks."""
         object.__setattr__(self, "single", self.cardinality in (Cardinality.ONE, Cardinality.OPTIONAL))
+        object.__setattr__(self, "many", self.cardinality is Cardinality.ALL)
         object.__setattr__(self, "promises", self.statement.writes and self.row is not None)
 
     @property

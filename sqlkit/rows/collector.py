@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import threading
 from time import monotonic
+from typing import Self
 
 __all__ = ["CollectorPause", "paused_collector"]
 
@@ -63,8 +64,9 @@ class CollectorPause:
             if _depth == 0 and _was_enabled:
                 gc.enable()
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self.hold()
+        return self
 
     def __exit__(self, *error: object) -> None:
         self.release()
