@@ -303,22 +303,28 @@ def health_router(name: str = "db") -> APIRouter:
     return router
 
 
-def metrics_router(name: str = "db", *, path: str = "/metrics", caches: Iterable[Cached] = ()) -> APIRouter:
+def metrics_router(
+    name: str = "db",
+    *,
+    path: str = "/metrics",
+    caches: Iterable[Cached] | Callable[[FastAPI], Iterable[Cached]] = (),
+) -> APIRouter:
     """Return the route ``/metrics``: the figures of queries, pool and caches in Prometheus' text format.
 
-    Their label ``database`` is the database's own name. It shows the names of queries and no value, to whoever may ask
-    it: keep it inside. Needs the extra ``prometheus``.
+    Their label ``database`` is the database's own name. ``caches`` may be a function of the application, for those that
+    are opened with it. It shows the names of queries and no value, to whoever may ask it: keep it inside. Needs the
+    extra ``prometheus``.
     """
     from sqlkit.telemetry.prometheus import CONTENT_TYPE, metrics_text
 
     router = APIRouter(tags=["operation"])
-    known = tuple(caches)
+    of: Callable[[FastAPI], Iterable[Cached]] = caches if callable(caches) else lambda _: caches
 
-    @router.get(path, response_class=PlainTextResponse)
+    @router.get(path, response_class=PlainTextResponse, include_in_schema=False)
     def metrics(request: Request) -> Response:
         """Give the figures to Prometheus."""
         database = _found(request, name, (Database, AsyncDatabase))
         label = database.settings.name or name
-        return Response(metrics_text({label: database}, known), media_type=CONTENT_TYPE)
+        return Response(metrics_text({label: database}, of(request.app)), media_type=CONTENT_TYPE)
 
     return router

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from sqlkit.apps import voxstitch
 from sqlkit.apps.voxstitch.http import create_app
@@ -224,3 +225,25 @@ def test_health(client: httpx.Client) -> None:
     """The application says that it is healthy, and the figures of its pool."""
     assert client.get("/health").json()["healthy"] is True
     assert client.get("/status").json()["max_size"] == 15
+
+
+def test_metrics(voxstitch_dsn: str) -> None:
+    """With metrics, Prometheus is told of the queries that requests ran, and of the cache; without there is none."""
+    settings = VoxstitchSettings(url=voxstitch_dsn, pool_min_size=1)
+    with served(create_app(settings, metrics=True)) as client:
+        user_id, headers = joined(client)
+        for _ in range(3):
+            assert client.get(f"/users/{user_id}", headers=headers).status_code == 200
+        text = client.get("/metrics").text
+    families = {family.name: family.samples for family in text_string_to_metric_families(text)}
+    counts = {
+        sample.labels["query"]: sample.value
+        for sample in families["sqlkit_query_duration_seconds"]
+        if sample.name.endswith("_count")
+    }
+    assert counts["voxstitch.users.get_user"] >= 1
+    hits = [sample.value for sample in families["sqlkit_cache_keys"] if sample.labels["result"] == "hits"]
+    assert sum(hits) >= 2
+    assert "ella@example.org" not in text
+    with served(create_app(settings)) as client:
+        assert client.get("/metrics").status_code == 404

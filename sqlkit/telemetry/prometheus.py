@@ -52,10 +52,10 @@ class Watched(Protocol):
 
 
 class Cached(Protocol):
-    """A cache of either colour."""
+    """A cache of either colour, or what has one."""
 
-    def statistics(self) -> CacheStatistics:
-        """Return what it counted."""
+    def statistics(self) -> CacheStatistics | None:
+        """Return what it counted; None where nothing is."""
         ...
 
 
@@ -86,7 +86,8 @@ class DatabaseCollector(Collector):
         yield from _of_queries({name: db.tally.read(whole=True).queries for name, db in self._databases.items()})
         yield from _of_pools({name: db.status() for name, db in self._databases.items()})
         yield _of_timeouts({name: db.tally.timeouts for name, db in self._databases.items()})
-        yield from _of_caches([cache.statistics() for cache in self._caches])
+        counted = [cache.statistics() for cache in self._caches]
+        yield from _of_caches([cache for cache in counted if cache is not None])
 
 
 def _of_queries(databases: Mapping[str, Iterable[QueryStatistics]]) -> Iterator[Metric]:

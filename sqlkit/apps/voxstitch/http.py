@@ -36,7 +36,7 @@ from sqlkit.apps.voxstitch.models import (
 )
 from sqlkit.apps.voxstitch.settings import VoxstitchSettings
 from sqlkit.database import Database
-from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
+from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of, metrics_router
 from sqlkit.pages import AfterLimit, Keyset, Page
 from sqlkit.security import new_token
 from sqlkit.settings import Settings
@@ -307,8 +307,11 @@ async def refuse_login(request: Request, error: Exception) -> Response:  # noqa:
     return JSONResponse({"detail": "the email or the password is wrong"}, 401, {"WWW-Authenticate": "Bearer"})
 
 
-def create_app(settings: Settings | str | None = None) -> FastAPI:
-    """Return the application on a database; it opens its pool when it starts and closes it at the end."""
+def create_app(settings: Settings | str | None = None, *, metrics: bool = False) -> FastAPI:
+    """Return the application on a database; it opens its pool when it starts and closes it at the end.
+
+    With ``metrics`` it tells Prometheus of its queries, its pool and its cache, at ``/metrics``.
+    """
     with_database = lifespan_of(Database, settings or VoxstitchSettings)
 
     @asynccontextmanager
@@ -326,6 +329,8 @@ def create_app(settings: Settings | str | None = None) -> FastAPI:
     made.add_exception_handler(voxstitch.LoginRefused, refuse_login)
     for router in (health_router(), accounts, library):
         made.include_router(router)
+    if metrics:
+        made.include_router(metrics_router(caches=lambda app: [app.state.users]))
     return made
 
 
