@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
-from psycopg import sql
 from pydantic import BaseModel
 
 import sqlkit
 from sqlkit import AsyncExecutor, Executor
 from sqlkit.folders import SQL
+from sqlkit.operations.names import written
 
 __all__ = [
     "AsyncIndexQueries",
@@ -66,7 +66,7 @@ class Duplicate(BaseModel):
         """The statement that drops it."""
         if not self.is_constraint:
             return _drop(self.schema_name, self.index_name)
-        table, name = _name(self.schema_name, self.table_name), _name(self.index_name)
+        table, name = written(self.schema_name, self.table_name), written(self.index_name)
         return f"alter table {table} drop constraint {name}"
 
 
@@ -86,19 +86,13 @@ class UnindexedKey(BaseModel):
     def remedy(self) -> str:
         """The statement that makes the index; a partitioned table takes none concurrently."""
         how = "" if self.is_partitioned else "concurrently "
-        columns = ", ".join(map(_name, self.columns))
-        name = _name("_".join((self.table_name, *self.columns, "idx")))
-        return f"create index {how}{name} on {_name(self.schema_name, self.table_name)} ({columns})"
+        columns = ", ".join(map(written, self.columns))
+        name = written("_".join((self.table_name, *self.columns, "idx")))
+        return f"create index {how}{name} on {written(self.schema_name, self.table_name)} ({columns})"
 
 
 def _drop(schema: str, index: str) -> str:
-    return f"drop index concurrently {_name(schema, index)}"
-
-
-def _name(*names: str) -> str:
-    """Write a name as a statement takes it: plain where it may stand plain."""
-    plain = [name if name.isascii() and name.isidentifier() and name.islower() else None for name in names]
-    return ".".join(one or sql.Identifier(name).as_string(None) for one, name in zip(plain, names, strict=True))
+    return f"drop index concurrently {written(schema, index)}"
 
 
 class IndexQueries(Protocol):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, get_args
 
 import psycopg
-from psycopg import errors, sql
+from psycopg import errors
 from pydantic import BaseModel
 
 from sqlkit.operations.activity import Session, Waiting, blocking_trees
 from sqlkit.operations.indexes import Duplicate, Index, UnindexedKey
+from sqlkit.operations.names import written
 from sqlkit.operations.reach import Reach
 from sqlkit.operations.replication import Replica, Slot, Standby
 from sqlkit.operations.server import DatabaseState, ServerState
@@ -184,4 +185,4 @@ def _named(tables: list[Table]) -> str:
 
 
 def _grant(right: str, role: str | None) -> str:
-    return f"grant {right} to {sql.Identifier(role).as_string(None) if role else 'it'}"
+    return f"grant {right} to {written(role or 'current_user')}"

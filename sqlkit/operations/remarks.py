@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from sqlkit.operations.activity import Waiting
+from sqlkit.operations.names import written
 from sqlkit.operations.overview import Overview
 from sqlkit.operations.reach import Reach
 from sqlkit.operations.server import MOST_TRANSACTIONS
@@ -162,7 +163,12 @@ def _tables(seen: Overview, limits: Limits) -> Iterator[Remark]:
         name = f"{one.schema_name}.{one.table_name}"
         if one.dead_rows >= FEW_ROWS and one.dead_share >= limits.dead_share:
             text = f"{share_text(one.dead_share)} of the rows of {name} are dead"
-            yield Remark(level="look", view="tables", text=text, remedy=f"vacuum (analyze) {name}")
+            yield Remark(
+                level="look",
+                view="tables",
+                text=text,
+                remedy=f"vacuum (analyze) {written(one.schema_name, one.table_name)}",
+            )
         elif (one.bloat_bytes or 0) >= limits.large_bytes and (one.bloat_share or 0) >= limits.bloat_share:
             text = f"{name} is {bytes_text(one.bloat_bytes)} larger than its rows need, by estimate"
             yield Remark(level="look", view="tables", text=text, remedy="pg_repack, or vacuum full, which locks it")
