@@ -24,6 +24,7 @@ FAMILIES = {
     "threads": "concurrency.concurrency",
     "cache": "cache.cache",
     "overhead": "overhead.overhead",
+    "replicas": "replicas.replicas",
     "check": "checking.checking",
 }
 
