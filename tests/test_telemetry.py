@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Protocol
 
 import psycopg
@@ -20,7 +22,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import BaseModel
 
@@ -43,6 +45,11 @@ from sqlkit.fastapi import database_of, lifespan_of, metrics_router
 from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
 from tests.serving import served
+
+WHOLE_PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
+#: As far as it is about the process: the rest is about the server.
+PAGE = re.split(r"(?<=\n)## ", WHOLE_PAGE.partition("## OpenTelemetry")[2])[0]
+PAGE = WHOLE_PAGE.partition("## OpenTelemetry")[0] + PAGE
 
 SQL = """
 -- name: numbers
@@ -547,3 +554,28 @@ def test_what_is_not_installed_is_said(package: str, module: str, extra: str) ->
     script = f"import sys; sys.modules[{package!r}] = None\nimport sqlkit.telemetry.{module}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert f"is not installed: pip install 'sqlkit[{extra}]'" in done.stderr.splitlines()[-1]
+
+
+def test_the_page_runs(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first half of docs/monitoring.md is a program that does what the page says."""
+    blocks = {kind: re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL) for kind in ("sql", "python")}
+    monkeypatch.chdir(tmp_path)
+    file = Path("sql/soleil/songs.sql")
+    file.parent.mkdir(parents=True)
+    file.write_text("".join(blocks["sql"]), encoding="utf-8")
+    page = ModuleType("monitoring_page")
+    monkeypatch.setitem(sys.modules, page.__name__, page)
+    page.__dict__.update(dsn=dsn)
+    try:
+        exec(compile("\n".join(blocks["python"]), "docs/monitoring.md", "exec", dont_inherit=True), page.__dict__)
+        assert page.__dict__["db"].statistics()["own_text"].calls == 1
+    finally:
+        REGISTRY.unregister(page.__dict__["collector"])
+        page.__dict__["db"].close()
+
+
+def test_the_page_lists_the_metrics(db: Database) -> None:
+    """Each metric that Prometheus is told of stands on the page, and no other."""
+    told = {family.name for family in DatabaseCollector({"db": db}, [Cache(MemoryTier())]).describe()}
+    listed = set(re.findall(r"`(sqlkit_\w+)`", PAGE))
+    assert {name.removesuffix("_total") for name in listed} == told
