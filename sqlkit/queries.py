@@ -15,18 +15,18 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from inspect import Parameter, Signature
 from types import CodeType, FrameType, FunctionType
 from typing import Any, Literal
 
 from sqlkit.bindings import Binding, bind
-from sqlkit.contracts.contract import Cardinality, Contract, read_contracts
+from sqlkit.contracts.contract import EMPTY, KEYWORD, POSITIONAL_ONLY, Cardinality, Contract, read_contracts
 from sqlkit.contracts.items import read_path
 from sqlkit.errors import ContractError, SqlFileError
 from sqlkit.execution.bulk import run_batch, run_batch_async
 from sqlkit.execution.calls import call, call_async
 from sqlkit.execution.copies import copy_in, copy_in_async
 from sqlkit.execution.streams import AsyncRows, Rows
+from sqlkit.rows.collector import paused_collector
 from sqlkit.statements import Statement, read_statements
 
 __all__ = ["load", "refusals_to"]
@@ -42,7 +42,7 @@ def load(interface: type, path: str | os.PathLike[str], *, validate: Literal["ne
     """
     caller = sys._getframe(1)
     methods: dict[str, Any] = {}
-    with _Refusing(caller) as refusing:
+    with paused_collector(), _Refusing(caller) as refusing:
         contracts = read_contracts(interface, caller.f_locals, validate=validate == "always")
         statements = {statement.name: statement for statement in read_statements(path)}
         for contract in contracts:
@@ -101,17 +101,16 @@ def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
     names: dict[str, Any] = {"sqlkit_read_path": read_path}
     body = _body(contract, binding, names)
     colour = "async " if contract.asynchronous and contract.cardinality is not Cardinality.STREAM else ""
-    code = _compiled(f"{colour}def method({_parameters(contract.signature)}):\n    return {body}\n").replace(
+    code = _compiled(f"{colour}def method({_parameters(contract)}):\n    return {body}\n").replace(
         co_name=contract.name,
         co_qualname=f"{contract.interface.__name__}.{contract.name}",
         co_filename=str(statement.path),
         co_firstlineno=statement.line,
     )
     method = FunctionType(code, names, contract.name)
-    parameters = contract.signature.parameters.values()
-    given = [part for part in parameters if part.default is not part.empty]
-    method.__defaults__ = tuple(part.default for part in given if part.kind is not part.KEYWORD_ONLY) or None
-    method.__kwdefaults__ = {part.name: part.default for part in given if part.kind is part.KEYWORD_ONLY} or None
+    given = [part for part in contract.taken if part.default is not EMPTY]
+    method.__defaults__ = tuple([part.default for part in given if part.kind is not KEYWORD]) or None
+    method.__kwdefaults__ = {part.name: part.default for part in given if part.kind is KEYWORD} or None
     return _dress(method, contract, statement)
 
 
@@ -128,18 +127,19 @@ def _compiled(source: str) -> CodeType:
     return code
 
 
-def _parameters(signature: Signature) -> str:
+def _parameters(contract: Contract) -> str:
     """Spell the parameters, without their defaults."""
     parts: list[str] = []
     former = None
-    for parameter in signature.parameters.values():
-        if former is parameter.POSITIONAL_ONLY and parameter.kind is not former:
+    for parameter in contract.taken:
+        kind = parameter.kind
+        if former is POSITIONAL_ONLY and kind is not POSITIONAL_ONLY:
             parts.append("/")
-        if parameter.kind is parameter.KEYWORD_ONLY and former is not parameter.kind:
+        if kind is KEYWORD and former is not KEYWORD:
             parts.append("*")
         parts.append(parameter.name)
-        former = parameter.kind
-    return ", ".join([*parts, "/"] if former is Parameter.POSITIONAL_ONLY else parts)
+        former = kind
+    return ", ".join([*parts, "/"] if former is POSITIONAL_ONLY else parts)
 
 
 def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:

@@ -17,10 +17,11 @@ __all__ = ["Verb", "Words", "verbs", "writes"]
 _READS = frozenset({"select", "values", "table", "with", "show", "explain"})
 _FOLLOWED_BY = {"insert": "into", "merge": "into", "delete": "from"}
 _VERBS = frozenset({"select", "values", "table", "update", *_FOLLOWED_BY})
+_CHANGES = frozenset({"update", "into", *_FOLLOWED_BY})  # without one of these words nothing is written
 
 
 _OPEN, _CLOSE = Kind.OPEN, Kind.CLOSE  # an Enum is slow to name its members in Python 3.11
-_WORDS = (Kind.WORD, Kind.PUNCTUATION, Kind.OPEN, Kind.CLOSE)
+_WORD, _PUNCTUATION = Kind.WORD, Kind.PUNCTUATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,10 @@ class Words:
 
     def __init__(self, text: str, items: Sequence[Token]) -> None:
         self.items = items
-        self.words = [text[start:end].lower() if kind in _WORDS else "" for kind, start, end in items]
+        self.words = [
+            text[start:end].lower() if kind is _WORD or kind is _PUNCTUATION or kind is _OPEN or kind is _CLOSE else ""
+            for kind, start, end in items
+        ]
 
     def at(self, index: int) -> str:
         """Return a word, or an empty string where there is none."""
@@ -80,6 +84,8 @@ def writes(marked: Marked) -> bool:
     first = next((word for word in words.words if word != "("), "")
     if first not in _READS:
         return True
+    if _CHANGES.isdisjoint(words.words):
+        return False
     changes = any(verb.word == "update" or verb.word in _FOLLOWED_BY for verb in verbs(marked, words))
     return changes or _selects_into(words)
 

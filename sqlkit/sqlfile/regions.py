@@ -11,8 +11,7 @@ from sqlkit.sqlfile.references import Reference, reference_of, refuse
 
 __all__ = ["Region", "Uses", "read_uses"]
 
-_PARAMETER = Kind.PARAMETER
-_REFUSED = (Kind.POSITIONAL, Kind.OTHER, Kind.COLON)
+_PARAMETER, _POSITIONAL, _OTHER, _COLON = Kind.PARAMETER, Kind.POSITIONAL, Kind.OTHER, Kind.COLON
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +61,10 @@ def read_uses(marked: Marked) -> Uses:
     uses = Uses()
     asked = [_Asked() for _ in marked.regions]
     for item in marked.items:
-        if item[0] in _REFUSED:
+        kind = item[0]
+        if kind is _POSITIONAL or kind is _OTHER or kind is _COLON:
             refuse(marked.source, item)
-        elif item[0] is _PARAMETER:
+        elif kind is _PARAMETER:
             _sort(marked, uses, asked, item, reference_of(marked.source, item))
         elif asked and (condition := marked.condition(item)).region is not None:
             asked[condition.region].standing.add(condition.choice)

@@ -28,7 +28,7 @@ CARDINALITIES = (
 
 # The name is local to this module for speed: a file of a megabyte has a quarter of a million tokens.
 _COMMENT = Kind.LINE_COMMENT
-_SPACE = Kind.SPACE
+_SPACE, _BLOCK = Kind.SPACE, Kind.BLOCK_COMMENT
 _PUNCTUATION = Kind.PUNCTUATION
 _HEADER = re.compile(r"--\s*name\s*:\s*(.*?)\s*")
 _WORD = re.compile(r"(\S+)\s+:\s*(\S*)")
@@ -111,7 +111,9 @@ def _expect_nothing(source: SqlText, tokens: Sequence[Token]) -> None:
 def _section(
     source: SqlText, name: str, header: Token | None, tokens: Sequence[Token], word: str | None = None
 ) -> Section:
-    items = [token for token in tokens if token[0] not in BLANK]
+    items = [
+        token for token in tokens if (kind := token[0]) is not _SPACE and kind is not _COMMENT and kind is not _BLOCK
+    ]
     comments = [token for token in tokens if token[0] is _COMMENT]
     start = header.start if header else 0
     if not items:
