@@ -22,7 +22,9 @@ from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
 
+from sqlkit.errors import ConfigurationError
 from sqlkit.places import calling_frame
+from sqlkit.poolers import lasting
 from sqlkit.statistics import Counts, Tally
 
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ class Memory:
 
     ``logs`` says that each statement is logged by its name, ``names`` that the server is told it in a comment.
     ``counts`` are its figures of each query and ``tally`` what adds them up, None where nobody asks for them.
+    ``shared`` tells that a pooler lends each transaction another server connection, so that nothing may last.
     ``home`` is the path that the connection came with, once asked for. ``moves`` is the number of the last raw SQL
     that may have changed the search path, 0 for none. The pool's own: ``begins`` is SQL that rides along with each
     BEGIN (what a bound view sets), ``commits`` and ``committed`` count the COMMITs that psycopg sent and that
@@ -86,6 +89,7 @@ class Memory:
         "reader",
         "returned",
         "serial",
+        "shared",
         "tally",
         "touched",
         "types",
@@ -102,6 +106,7 @@ class Memory:
         self.tally: Tally | None = None
         self.counts: Counts = {}
         self.serial = 0
+        self.shared = False
         self.touched = False
         self._stream: Any = None
         self.reader: FrameType | None = None
@@ -175,6 +180,12 @@ class PreparedByPsycopg(PrepareManager):
         if path is None:
             path = (self._memory.path, self._memory.moves)
         return (query.query, query.types, path)
+
+    def get(self, query: PostgresQuery, prepare: bool | None = None) -> tuple[Prepare, bytes]:
+        """Look at a raw statement before it is sent: ConfigurationError for one that no pooler takes."""
+        if self._memory.shared and (reason := lasting(query.query.decode("utf-8", "replace"))) is not None:
+            raise ConfigurationError(f"a borrowed connection: {reason}")
+        return super().get(query, prepare)
 
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Any:
         """Note a statement that has run."""

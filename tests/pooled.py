@@ -68,7 +68,7 @@ def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
 def in_front_of(server: TestServer) -> Iterator[PooledServer]:
     """Start a PgBouncer before a server, and have whoever connects behave as behind one."""
     pgbouncer = PgBouncer(server)
-    with pytest.MonkeyPatch.context() as patch:
+    with noticing(server), pytest.MonkeyPatch.context() as patch:
         patch.setenv("SQLKIT_POOLER", "transaction")
         for kind in (psycopg.Connection, psycopg.AsyncConnection):
             patch.setattr(kind, "connect", _preparing_nothing(kind.connect))
@@ -78,6 +78,22 @@ def in_front_of(server: TestServer) -> Iterator[PooledServer]:
             yield PooledServer(server, pgbouncer)
         finally:
             pgbouncer.stop()
+
+
+@contextmanager
+def noticing(server: TestServer) -> Iterator[None]:
+    """Have the server look whether a client is still there: PgBouncer drops a cancel whose client has left.
+
+    It closes the server connection then, which the server would notice only when it has rows to send.
+    """
+    with psycopg.connect(server.dsn, autocommit=True) as conn:
+        conn.execute("alter system set client_connection_check_interval = '100ms'")
+        conn.execute("select pg_reload_conf()")
+        try:
+            yield
+        finally:
+            conn.execute("alter system reset client_connection_check_interval")
+            conn.execute("select pg_reload_conf()")
 
 
 def _preparing_nothing(connect: Any) -> classmethod[Any, Any, Any]:

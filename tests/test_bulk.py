@@ -749,6 +749,7 @@ class AsyncWaits(Protocol):
     async def add_items(self, db: AsyncExecutor, items: Many) -> list[int]: ...
 
 
+@pytest.mark.direct("its child looks for its query by its own server process")
 @pytest.mark.parametrize("place", ["autocommit", "transaction"])
 @pytest.mark.parametrize("name", ["nap", "copy_items", "add_items"])
 def test_ctrl_c_leaves_a_clean_connection(bulk_dsn: str, path: Path, colour: bool, name: str, place: str) -> None:

@@ -33,6 +33,7 @@ from tests.songbook import (
     Song,
     Songs,
     fill,
+    kept,
     open_transactions,
     prepared_statements,
     run,
@@ -106,6 +107,7 @@ def rows(conn: Connection, sql: str = "select count(*) from songs") -> Any:
 # Round trips.
 
 
+@pytest.mark.direct("each call is in a transaction there: test_query_on_a_bound_view_is_one_round_trip is of that")
 def test_query_on_a_database_is_one_round_trip(one: Database, songs: Songs) -> None:
     """From its second call on a connection a query is one statement: no BEGIN, no COMMIT, nothing asked."""
     songs.get_song(one, song_id=1)
@@ -174,6 +176,7 @@ def test_writing_query_that_promises_a_row_takes_two_round_trips(one: Database, 
     assert "COMMIT" in talk().text
 
 
+@pytest.mark.direct("each call is in a transaction there")
 def test_writing_query_that_promises_nothing_is_one_round_trip(one: Database, songs: Songs) -> None:
     """Without rows to look at there is no transaction of sqlkit's own."""
     songs.slow_down(one, 5)
@@ -183,6 +186,7 @@ def test_writing_query_that_promises_nothing_is_one_round_trip(one: Database, so
     assert "BEGIN" not in talk().text
 
 
+@pytest.mark.direct("what a transaction sets is one more message")
 def test_batch_takes_a_round_trip_for_each_thousand(one: Database, songs: Songs) -> None:
     """A batch is BEGIN, a pipeline for each chunk of items, COMMIT."""
     songs.add_titles(one, [{"title": "x"}], Mood.CALM)
@@ -412,6 +416,7 @@ def test_deallocate_inside_a_transaction(book_dsn: str, songs: Songs) -> None:
         assert songs.count_songs(conn) == 0
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 def test_psycopgs_own_deallocate_after_a_rollback(book_dsn: str, songs: Songs) -> None:
     """After a rollback psycopg sends DEALLOCATE ALL where it has prepared anything: sqlkit's go with it."""
     with psycopg.connect(book_dsn) as conn:
@@ -427,6 +432,7 @@ def test_psycopgs_own_deallocate_after_a_rollback(book_dsn: str, songs: Songs) -
             assert songs.count_songs(conn) == 0
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 def test_psycopgs_prepared_statements_survive_sqlkit(book: Connection, songs: Songs) -> None:
     """What psycopg had prepared before sqlkit came stays known to it."""
     book.execute("select 1 as first", prepare=True)
@@ -437,6 +443,7 @@ def test_psycopgs_prepared_statements_survive_sqlkit(book: Connection, songs: So
     assert rows(book, "select count(*) from pg_prepared_statements") >= 2
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 def test_deallocating_others_statements_keeps_sqlkits(book: Connection, songs: Songs) -> None:
     """DEALLOCATE of one other statement makes nothing be prepared twice."""
     songs.count_songs(book)
@@ -474,7 +481,7 @@ def test_oldest_prepared_statement_makes_room(
         for bits in range(64):
             given = {name: 2**place for place, name in enumerate("abcdef") if bits >> place & 1}
             assert queries.get(book, **given) == bits
-    assert len(prepared_statements(book)) == 20
+    assert len(prepared_statements(book)) == kept(20)
     assert len(memory_of(book).prepared) == 20
 
 
@@ -489,9 +496,10 @@ def test_failing_statement_is_not_prepared_again_and_again(book: Connection, son
             sqlkit.fetch_one(book, int, statement, x=1)
         with pytest.raises(psycopg.errors.InvalidTextRepresentation):
             songs.get_song(book, song_id="x")  # type: ignore[arg-type]
-    assert len(prepared_statements(book)) == 2
+    assert len(prepared_statements(book)) == kept(2)
 
 
+@pytest.mark.direct("it sets what lasts in a session")
 def test_missing_right_is_not_taken_for_a_stale_plan(book: Connection, songs: Songs) -> None:
     """A right that is missing is said at once: the statement runs once and stays prepared."""
     songs.count_songs(book)
@@ -537,6 +545,7 @@ select current_setting('search_path');
 """
 
 
+@pytest.mark.direct("such a query is refused there: tests/test_pooler.py")
 @pytest.mark.parametrize(
     ("name", "arguments"), [("set_path", []), ("configure", ["pg_catalog"]), ("lock", []), ("make", [])]
 )
@@ -559,14 +568,16 @@ INTERRUPTED = """
 import os, signal, sys, threading, time
 import psycopg, sqlkit
 from sqlkit import Database
+from tests import pooled
 from tests.songbook import Songs
 import sqlkit
 
 dsn, path, how = sys.argv[1:]
+keywords = {"prepare_threshold": None} if pooled.WANTED else {}
 songs: Songs = sqlkit.load(Songs, path)
 threading.Timer(0.5, os.kill, [os.getpid(), signal.SIGINT]).start()
 started = time.monotonic()
-with Database.connect(dsn, pool_max_size=1) as db, psycopg.connect(dsn, autocommit=True) as conn:
+with Database.connect(dsn, pool_max_size=1) as db, psycopg.connect(dsn, autocommit=True, **keywords) as conn:
     executor = {"database": db, "bound": db.bound(schema="public"), "connection": conn}[how]
     try:
         songs.nap(executor, 30)
@@ -609,6 +620,7 @@ def test_cancelled_task_leaves_a_clean_connection(bound: bool, book_dsn: str, as
     run(main())
 
 
+@pytest.mark.direct("it sets what lasts in a session")
 def test_statement_timeout_is_psycopgs_error(book: Connection, songs: Songs) -> None:
     """A statement timeout is QueryCanceled, with the query's place, and leaves the connection usable."""
     book.execute("set statement_timeout = '50ms'")
@@ -656,6 +668,7 @@ def measure_leak(songs: Songs, db: Database, book: Connection, calls: int) -> tu
         return grown, len(prepared_statements(conn)) + len(prepared_statements(book))
 
 
+@pytest.mark.direct("it counts what stays prepared")
 def test_calls_leave_memory_and_prepared_statements_flat(songs: Songs, one: Database, book: Connection) -> None:
     """Thousands of calls of every kind keep no memory and prepare nothing more."""
     grown, prepared = measure_leak(songs, one, book, 20_000)

@@ -43,6 +43,7 @@ class Words(Protocol):
     def fill(self, db: Executor, words: Iterable[Word]) -> Affected: ...
 
 
+@pytest.mark.direct("such a statement is refused there: tests/test_pooler.py")
 @pytest.mark.parametrize("debug", [True, False])
 def test_statements_are_logged_by_name(dsn: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, debug: bool) -> None:
     """Each call is one line with file, line and name; without debug there is none."""

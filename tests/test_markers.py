@@ -413,6 +413,7 @@ where title like:pattern
 """
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 @pytest.mark.parametrize("text", [SEARCH, PAGE, PARTIAL, SLICES], ids=["search", "page", "partial", "slices"])
 def test_postgresql_prepares_every_variant(text: str, conn: psycopg.Connection[Any]) -> None:
     """PostgreSQL prepares each variant, and finds as many parameters as the variant has references."""

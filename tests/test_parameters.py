@@ -392,6 +392,7 @@ def test_parts_of_a_parameter_may_be_derived_or_extra(db: psycopg.Connection[Any
     assert parts.extra(db, item=Open(number=1, other=5)) == 5  # type: ignore[call-arg]
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 def test_one_statement_serves_integers_of_any_size(db: psycopg.Connection[Any]) -> None:
     """The server says what a parameter is, so the size of a value prepares nothing anew."""
     for number in (1, 100_000, 2**40, None):

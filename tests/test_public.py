@@ -43,7 +43,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.rows.groups", "sqlkit.rows.shapes", "sqlkit.rows.trust"],
     ["sqlkit.values.catalog"],
     ["sqlkit.annotations", "sqlkit.connection", "sqlkit.settings"],
-    ["sqlkit.places", "sqlkit.settings_replicas", "sqlkit.settings_sources", "sqlkit.statistics"],
+    ["sqlkit.places", "sqlkit.poolers", "sqlkit.settings_replicas", "sqlkit.settings_sources", "sqlkit.statistics"],
     ["sqlkit.statements"],
     ["sqlkit.sqlfile"],
     ["sqlkit.lexer"],

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 import sqlkit
 from sqlkit import UNSET, Affected, ArgumentError, AsyncExecutor, Executor, One, Rows, Unset
 from tests import songbook
-from tests.songbook import AsyncSongs, Changes, Mood, NewSong, Song, Songs, fill, prepared_statements, write_sql
+from tests.songbook import AsyncSongs, Changes, Mood, NewSong, Song, Songs, fill, kept, prepared_statements, write_sql
 
 book, book_dsn, module_database = songbook.book, songbook.book_dsn, songbook.module_database
 book_path, songs, async_songs = songbook.book_path, songbook.songs, songbook.async_songs
@@ -383,6 +383,7 @@ def test_unknown_label_is_refused(label: Any, songs: Songs, book: Connection) ->
         songs.search_songs(book, order=label)
 
 
+@pytest.mark.direct("it is about what a session keeps prepared")
 def test_each_variant_is_a_prepared_statement_of_its_own(songs: Songs, book: Connection) -> None:
     """Every combination is prepared once, however often it is called."""
     calls: list[dict[str, Any]] = [
@@ -415,7 +416,7 @@ def test_one_text_is_one_prepared_statement_whatever_the_values(songs: Songs, bo
         songs.search_songs(book, title=title)
     for tempo in (None, 7, 2**20):
         songs.set_tempo(book, 1, tempo)
-    assert len(prepared_statements(book)) == 3
+    assert len(prepared_statements(book)) == kept(3)
 
 
 def test_none_is_a_value_where_unset_is_the_default(songs: Songs, book: Connection) -> None:

@@ -612,6 +612,7 @@ def test_a_connection_is_usable_after_a_row_error(db: psycopg.Connection[Any]) -
     assert fetch(db, str, "select 'x'") == ["x"]
 
 
+@pytest.mark.direct("its table is a temporary one")
 def test_columns_that_change_their_type_get_another_maker(server: TestServer) -> None:
     """After a change of the table, rows are made for the columns as they are now."""
     with psycopg.connect(server.dsn) as conn:

@@ -457,7 +457,7 @@ async def each_executor(dsn: str) -> AsyncIterator[list[tuple[Any, AsyncDatabase
         yield [(connection, database), (database, database), (database.bound(schema="public"), database)]
         assert connection.info.transaction_status == IDLE
         assert database.status().checked_out == 0
-        assert open_transactions(dsn) == []
+        assert eventually(lambda: not open_transactions(dsn))  # a pooler passes a cancel on in its own time
 
 
 async def settled(database: AsyncDatabase) -> bool:

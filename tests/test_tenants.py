@@ -333,6 +333,7 @@ SETTERS: list[Callable[[Connection, str], None]] = [
 ]
 
 
+@pytest.mark.direct("such a statement is refused there: tests/test_pooler.py")
 @pytest.mark.parametrize("setter", SETTERS)
 def test_raw_set_within_one_block(setter: Callable[[Connection, str], None], dsn: str, songs: Songs) -> None:
     """Queries before and after a raw change of the path see the tenant of the moment; then all is as before."""
@@ -350,6 +351,7 @@ def test_raw_set_within_one_block(setter: Callable[[Connection, str], None], dsn
             check(songs, db.bound(schema="two"), "two")
 
 
+@pytest.mark.direct("such a statement is refused there: tests/test_pooler.py")
 @pytest.mark.parametrize("setter", SETTERS)
 def test_raw_set_within_a_bound_block(setter: Callable[[Connection, str], None], dsn: str, songs: Songs) -> None:
     """In a bound view's block too, and its next call is its own tenant's again."""
@@ -363,6 +365,7 @@ def test_raw_set_within_a_bound_block(setter: Callable[[Connection, str], None],
             check(songs, view, "two")
 
 
+@pytest.mark.direct("it sets the path of a session, or names it in the DSN, which PgBouncer refuses")
 @pytest.mark.parametrize("setter", [setter for setter in SETTERS if setter is not set_local])
 def test_raw_set_on_a_plain_connection(setter: Callable[[Connection, str], None], dsn: str, songs: Songs) -> None:
     """A psycopg connection of the user's own may be switched at any time."""
@@ -374,6 +377,7 @@ def test_raw_set_on_a_plain_connection(setter: Callable[[Connection, str], None]
             check_writing(songs, conn, tenant)
 
 
+@pytest.mark.direct("it sets the path of a session, or names it in the DSN, which PgBouncer refuses")
 def test_rollback_takes_the_path_back(dsn: str, songs: Songs) -> None:
     """What a transaction set is undone with it, and so are a savepoint's settings."""
     with psycopg.connect(dsn, options="-c search_path=one") as conn:
@@ -394,6 +398,7 @@ def test_rollback_takes_the_path_back(dsn: str, songs: Songs) -> None:
             check(songs, conn, "one")
 
 
+@pytest.mark.direct("it sets the path of a session, or names it in the DSN, which PgBouncer refuses")
 def test_path_that_was_set_before_the_first_query(dsn: str, songs: Songs) -> None:
     """A `set local` before sqlkit has seen the connection holds for its transaction alone."""
     with psycopg.connect(dsn, options="-c search_path=one") as conn:
@@ -403,6 +408,7 @@ def test_path_that_was_set_before_the_first_query(dsn: str, songs: Songs) -> Non
         check(songs, conn, "one")
 
 
+@pytest.mark.direct("it sets the path of a session, or names it in the DSN, which PgBouncer refuses")
 def test_raw_set_in_a_pipeline(dsn: str, songs: Songs) -> None:
     """A change of the path whose answer is not there yet counts for the query behind it."""
     with psycopg.connect(dsn, autocommit=True, options="-c search_path=one") as conn:
@@ -414,6 +420,7 @@ def test_raw_set_in_a_pipeline(dsn: str, songs: Songs) -> None:
                 assert songs.in_order(conn) == ORDER[tenant]
 
 
+@pytest.mark.direct("such a statement is refused there: tests/test_pooler.py")
 def test_session_set_by_a_borrower_does_not_reach_the_next(dsn: str, songs: Songs) -> None:
     """A pool's connection comes back with its own path."""
     with Database.connect(dsn, schema="one", pool_max_size=1) as db:
@@ -464,6 +471,7 @@ def test_async_two_pools_interleaved(dsn: str, async_songs: AsyncSongs) -> None:
     run(main())
 
 
+@pytest.mark.direct("such a statement is refused there: tests/test_pooler.py")
 def test_async_raw_set_within_one_block(dsn: str, async_songs: AsyncSongs) -> None:
     """Queries before and after a raw change of the path, and the next borrower."""
 

@@ -316,7 +316,7 @@ def there(db: psycopg.Connection[Any], tmp_path: Path) -> Iterator[Any]:
     name = f"there_{next(_serial)}"
 
     def make(pgtype: str, annotation: Any) -> Any:
-        db.execute(f"create temp table {name} (place int generated always as identity, v {pgtype})")
+        db.execute(f"create table {name} (place int generated always as identity, v {pgtype})")
         return api(tmp_path, name, annotation)
 
     yield make

@@ -91,6 +91,7 @@ class PoolCore(BasePool):
         """Begin to remember a new connection."""
         memory = memory_of(conn)
         memory.logs = self.logs
+        memory.shared = not self.resets
         memory.names = self.names
         if self.counts:
             memory.tally = self.tally
