@@ -206,10 +206,16 @@ class Tally:
             name = event.statement.full_name or AD_HOC
             log.warning("%s: slow: %.3f s, %s (%s)", event.statement.label, event.nanoseconds / 1e9, result, name)
         for observer in self._observers:
-            observer(event)
+            try:
+                observer(event)
+            except Exception:  # of who watches: the call itself has its answer
+                log.warning("%s: an observer failed", event.statement.label, exc_info=True)
 
     def observe(self, observer: Callable[[Event], object]) -> Callable[[], None]:
-        """Call a function at the end of each call, in the call's own thread and context; return what ends that."""
+        """Call a function at the end of each call, in the call's own thread and context; return what ends that.
+
+        What it raises goes to the log, for the call has its answer.
+        """
         with self._lock:
             self._observers = (*self._observers, observer)
             self.notice = 0

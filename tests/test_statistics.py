@@ -33,7 +33,7 @@ from sqlkit import (
     fetch_all,
 )
 from sqlkit.caching import Cache, MemoryTier, cached
-from sqlkit.statistics import QueryStatistics, Statistics, upper_bound
+from sqlkit.statistics import Event, QueryStatistics, Statistics, upper_bound
 
 SQL = """
 -- name: numbers
@@ -540,3 +540,24 @@ def test_slow_statement_on_asyncio(dsn: str, async_queries: AsyncQueries, caplog
     with caplog.at_level(logging.WARNING, "sqlkit.queries"):
         on_asyncio(dsn, lambda db: async_queries.sleep(db, seconds=0.1), slow_after=0.08, statistics=False)
     assert [message.rpartition(" s, ")[2] for message in caplog.messages] == ["1 rows (shop.words.sleep)"]
+
+
+def test_an_observer_that_fails_spoils_no_call(
+    db: Database, queries: Queries, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an observer raises is logged with the place of the query; the call returns what it would."""
+    seen: list[int] = []
+
+    def observe(event: Event) -> None:
+        seen.append(event.rows)
+        raise KeyError("the observer's own")
+
+    leave = db.tally.observe(observe)
+    with caplog.at_level(logging.WARNING, "sqlkit.queries"):
+        assert queries.numbers(db, n=3) == [1, 2, 3]
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            queries.divide(db, n=0)
+        leave()
+        queries.numbers(db, n=1)
+    assert seen == [3, 0]
+    assert [message.rpartition(": ")[2] for message in caplog.messages] == ["an observer failed"] * 2
