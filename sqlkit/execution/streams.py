@@ -341,17 +341,30 @@ class Rows(Generic[T]):
         self._chunk: Iterator[Any] = iter(())
         self._gate = threading.RLock()  # two threads may share a stream
 
-    def __iter__(self) -> Self:
-        return self
+    def __iter__(self) -> Iterator[T]:
+        # A generator, which gives a chunk's rows without a call for each; next() goes on where it stands.
+        chunk: Iterator[Any] | None = self._chunk
+        while chunk is not None:
+            yield from chunk
+            chunk = self._behind(chunk)
 
     def __next__(self) -> T:
-        while True:
-            chunk = self._chunk
+        chunk: Iterator[Any] | None = self._chunk
+        while chunk is not None:
             for row in chunk:
                 return row  # type: ignore[no-any-return]
-            with self._gate:
-                if self._chunk is chunk:
+            chunk = self._behind(chunk)
+        raise StopIteration
+
+    def _behind(self, chunk: Iterator[Any]) -> Iterator[Any] | None:
+        """Return the chunk behind one that is read, which another thread may have fetched; None behind the last."""
+        with self._gate:
+            if self._chunk is chunk:
+                try:
                     self._chunk = iter(self._flow.chunk())
+                except StopIteration:
+                    return None
+            return self._chunk
 
     def close(self) -> None:
         """End the stream and free its connection; nothing happens the second time."""
