@@ -43,6 +43,8 @@ __all__ = [
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
+#: Characters of a statement in a tree.
+SHOWN = 300
 #: From how many characters on all columns are shown.
 WIDE = 130
 
@@ -161,7 +163,7 @@ def _waiting(one: Waiting, style: str = "bold") -> Text:
     if one.also_behind:
         text.append(f"  also behind {', '.join(map(str, one.also_behind))}", style="dim")
     if session.query and not session.is_hidden:
-        text.append("\n").append_text(statement(session.name, session.query))
+        text.append("\n").append_text(statement(session.name, session.query[:SHOWN]))
     return text
 
 
@@ -298,6 +300,7 @@ def remark_lines(remarks: Iterable[Remark]) -> Text:
         text.append(plain(one.text) + "\n")
         if one.remedy:
             text.append(f"  {plain(one.remedy)}\n", style="dim")
+    text.rstrip()
     return text or Text("nothing wants attention", style="green")
 
 
@@ -306,4 +309,5 @@ def missing_lines(missing: Iterable[Missing]) -> Text:
     text = Text()
     for one in missing:
         text.append("not all is shown: ", style="yellow").append(plain(one) + "\n")
+    text.rstrip()
     return text

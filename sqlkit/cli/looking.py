@@ -209,8 +209,17 @@ def show(
             body["remarks"] = [one.model_dump(mode="json") for one in remarks(seen, limits)]
         typer.echo(json.dumps(body))
         return
-    everything = Group(*parts, drawn.missing_lines(seen.missing)) if seen.missing else Group(*parts)
-    screen().print(everything)
+    for part in (*parts, *([drawn.missing_lines(seen.missing)] if seen.missing else ())):
+        _print(part)
+
+
+def _print(part: RenderableType) -> None:
+    """Write a part of an answer; in a pipe its lines of text stay whole."""
+    if isinstance(part, Group):
+        for inner in part.renderables:
+            _print(inner)
+    else:
+        screen().print(part, soft_wrap=isinstance(part, Text) and not answers.is_terminal)
 
 
 def screen() -> Console:
