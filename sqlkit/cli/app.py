@@ -64,6 +64,7 @@ app = typer.Typer(
     cls=Commands,
     help="SQL in files, contracts in Python, proof from PostgreSQL.",
     no_args_is_help=True,
+    rich_markup_mode="markdown",  # which fills its paragraphs; "rich" keeps the breaks of the source
     # Its tracebacks show local variables, and those hold passwords and rows.
     pretty_exceptions_enable=False,
 )
