@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlkit.adhoc import execute, fetch_all, fetch_one, fetch_optional, stream
 from sqlkit.annotations import UNSET, Affected, One, PgMultirange, PgRange, Unset
 from sqlkit.errors import (
     ArgumentError,
@@ -21,13 +20,14 @@ from sqlkit.errors import (
     TooManyRows,
 )
 from sqlkit.execution.lending import AsyncExecutor, AsyncLender, Executor, Lender
-from sqlkit.execution.streams import AsyncRows, Rows
-from sqlkit.queries import load
-from sqlkit.statements import Statement, read_statements
 
 if TYPE_CHECKING:
+    from sqlkit.adhoc import execute, fetch_all, fetch_one, fetch_optional, stream
     from sqlkit.database import AsyncDatabase, Database
+    from sqlkit.execution.streams import AsyncRows, Rows
+    from sqlkit.queries import load
     from sqlkit.settings import Settings
+    from sqlkit.statements import Statement, read_statements
 
 __all__ = [
     "UNSET",
@@ -69,8 +69,22 @@ __all__ = [
     "stream",
 ]
 
-#: Imported at first use: pydantic-settings would make ``import sqlkit`` half as slow again.
-LAZY = {"AsyncDatabase": "database", "Database": "database", "Settings": "settings"}
+#: Imported at first use: what reads files and Protocols, what runs statements, and settings with pydantic-settings.
+LAZY = {
+    "AsyncDatabase": "database",
+    "AsyncRows": "execution.streams",
+    "Database": "database",
+    "Rows": "execution.streams",
+    "Settings": "settings",
+    "Statement": "statements",
+    "execute": "adhoc",
+    "fetch_all": "adhoc",
+    "fetch_one": "adhoc",
+    "fetch_optional": "adhoc",
+    "load": "queries",
+    "read_statements": "statements",
+    "stream": "adhoc",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, TypeVar, get_args
 
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+if TYPE_CHECKING:  # who makes a schema has imported pydantic, and for anybody else it would be slow to import
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 __all__ = ["UNSET", "Affected", "One", "PgMultirange", "PgRange", "Unset"]
 
@@ -57,6 +59,8 @@ class RangeOf:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Take a Range whose bounds are each None or a T."""
+        from pydantic_core import PydanticCustomError, core_schema
+
         bound = _bound_schema(source, handler)
 
         def check(value: Any, validate: Any) -> Range[Any]:
@@ -80,6 +84,8 @@ class MultirangeOf:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Take a Multirange of ranges, each checked as ``PgRange[T]`` is."""
+        from pydantic_core import PydanticCustomError, core_schema
+
         element = RangeOf().__get_pydantic_core_schema__(source, handler)
 
         def check(value: Any, validate: Any) -> Multirange[Any]:

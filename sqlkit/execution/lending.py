@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import psycopg
 
-from sqlkit.execution.query import Query
+if TYPE_CHECKING:
+    from sqlkit.execution.query import Query
 
 __all__ = [
     "AsyncExecutor",
