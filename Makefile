@@ -22,8 +22,10 @@ install: $(INSTALLED)  ## The virtual environment, with everything in it
 demo: $(INSTALLED)  ## From nothing to answers: a server, a schema, songs, typed queries
 	$(BIN)/sqlkit demo
 
-test: $(INSTALLED)  ## The tests, on a PostgreSQL that they start (PYTEST_ARGS= for more)
+# The query layer's tests run a second time, through PgBouncer; where that is missing, they are skipped and say so.
+test: $(INSTALLED)  ## The tests, on a PostgreSQL that they start (PYTEST_ARGS= for some of them)
 	$(BIN)/python -m pytest -n $${SQLKIT_TEST_PROCESSES:-2} $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,SQLKIT_TEST_POOLER=pgbouncer $(BIN)/python -m pytest -n $${SQLKIT_TEST_PROCESSES:-2})
 
 lint: $(INSTALLED)  ## ruff, mypy, pyright, sqlfluff, squawk, sqlkit check
 	$(BIN)/ruff check .

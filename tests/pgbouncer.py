@@ -107,12 +107,16 @@ class PgBouncer:
             time.sleep(0.01)
         pytest.fail(f"PgBouncer did not start: {self.log()}")
 
-    def stop(self) -> None:
-        """End it at once, and its folder."""
+    def kill(self) -> None:
+        """End it at once."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        """End it at once, and its folder."""
+        self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def warm(self, database: str) -> None:

@@ -26,6 +26,7 @@ WANTED = os.environ.get("SQLKIT_TEST_POOLER") == "pgbouncer"
 QUERY_LAYER = (
     "test_async_queries",
     "test_bulk",
+    "test_chunked",
     "test_collector",
     "test_contracts",
     "test_documents",
@@ -34,6 +35,7 @@ QUERY_LAYER = (
     "test_logging",
     "test_markers",
     "test_one",
+    "test_packing",
     "test_pages",
     "test_parameters",
     "test_queries",

@@ -14,6 +14,7 @@ from sqlkit.apps import MIGRATIONS
 from sqlkit.cli.confirming import ConfirmOption, confirm
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
+from sqlkit.database.options import migrating_dsn
 from sqlkit.errors import ConfigurationError
 
 __all__ = ["Action", "chosen_migrations", "migrate", "rolled_back"]
@@ -94,6 +95,8 @@ def migrate(
         return
     with opened_target(dsn, folder, schema=schema) as target:
         settings = target.settings
+        if dsn is None:
+            migrating_dsn(settings)  # which is not a pooler's
         where = settings.schema or default_schema
         if adopt:
             _adopt(settings.dsn(), places, where, prefix, dry_run)

@@ -26,6 +26,7 @@ from sqlkit.database.options import (
     Transaction,
     begins_with,
     default_local,
+    migrating_dsn,
     narrowed,
     settled,
 )
@@ -263,7 +264,7 @@ class AsyncDatabase(AsyncView):
         """Apply the migrations of a folder to this database's schema; see ``sqlkit.migrate``."""
         from sqlkit.migrate import migrate
 
-        dsn, schema = self.settings.dsn(), self.settings.schema
+        dsn, schema = migrating_dsn(self.settings), self.settings.schema
         await asyncio.to_thread(migrate, dsn, Path(folder), schema=schema)
 
     async def resize(

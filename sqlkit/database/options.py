@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from psycopg import IsolationLevel
 
-from sqlkit.errors import ArgumentError
+from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.execution.lending import Local
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ __all__ = [
     "connect_keywords",
     "default_local",
     "for_replica",
+    "migrating_dsn",
     "narrowed",
     "search_path",
     "settled",
@@ -129,6 +130,16 @@ def settled(settings: Settings | str | None, overrides: Mapping[str, Any]) -> Se
     if isinstance(settings, Settings):
         return settings.replace(**overrides) if overrides else settings
     return Settings(**overrides) if settings is None else Settings(url=settings, **overrides)
+
+
+def migrating_dsn(settings: Settings) -> str:
+    """Return the DSN to migrate by: ConfigurationError behind a pooler, through which two runs would be in one lock."""
+    if settings.pooler == "transaction":
+        raise ConfigurationError(
+            "migrate: not through a pooler of transactions: give the server's own DSN to `sqlkit migrate --dsn`, or to "
+            "a Database without pooler="
+        )
+    return settings.dsn()
 
 
 def connect_keywords(settings: Settings) -> dict[str, Any]:

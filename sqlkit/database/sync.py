@@ -23,6 +23,7 @@ from sqlkit.database.options import (
     Transaction,
     begins_with,
     default_local,
+    migrating_dsn,
     narrowed,
     settled,
 )
@@ -234,7 +235,7 @@ class Database(View):
         """Apply the migrations of a folder to this database's schema; see ``sqlkit.migrate``."""
         from sqlkit.migrate import migrate
 
-        migrate(self.settings.dsn(), Path(folder), schema=self.settings.schema)
+        migrate(migrating_dsn(self.settings), Path(folder), schema=self.settings.schema)
 
     def resize(
         self,
