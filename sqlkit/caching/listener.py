@@ -19,11 +19,14 @@ from typing import Any
 from weakref import WeakSet
 
 import psycopg
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGconn
 
 __all__ = ["CHANNEL", "Listener", "unsettle"]
 
 CHANNEL = "sqlkit_cache"  # the one that sql/caching/cache.sql notifies
 MOST = 100_000  # tags whose versions are remembered
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds until a connection is tried again
 
 log = logging.getLogger("sqlkit.caching")
 
@@ -177,39 +180,67 @@ class Listener:
     # The thread.
 
     def _run(self) -> None:
-        pause = 0.05
+        pause = FIRST_PAUSE
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._dsn, **self._options()) as conn:
-                    self._listen(conn)
+                conn = psycopg.connect(self._dsn, **self._options())
+                try:
+                    self._listen(conn.pgconn)
+                finally:
+                    conn.close()
             except Exception as error:  # whatever it is, it is tried again
+                pause = FIRST_PAUSE if self.reason is None else min(2 * pause, LONGEST_PAUSE)
                 self._cut(type(error).__name__)
                 log.warning("cache listener: cut off (%s)", type(error).__name__)
-            pause = 0.05 if self.reason is None else min(2 * pause, 1.0)
             self._stop.wait(pause)
 
     def _options(self) -> dict[str, Any]:
         seconds = max(2, round(self.patience))  # libpq takes whole seconds, and no less than two
         return {
             "autocommit": True,
+            "client_encoding": "utf8",  # which tags are compared in
             "connect_timeout": seconds,
             "tcp_user_timeout": 1000 * seconds,
             "application_name": "sqlkit cache listener",
         }
 
-    def _listen(self, conn: psycopg.Connection[Any]) -> None:
-        conn.add_notify_handler(lambda notify: self.forget([notify.payload], notify.pid))
-        conn.execute(f"listen {CHANNEL}")
-        with self._lock:
-            self._known.clear()  # what was said while nobody listened
-            self._generation += 1
+    def _listen(self, conn: PGconn) -> None:
         with selectors.DefaultSelector() as selector:
-            selector.register(conn.fileno(), selectors.EVENT_READ)
+            selector.register(conn.socket, selectors.EVENT_READ)
+            self._ask(conn, selector, f"listen {CHANNEL}")
+            with self._lock:
+                self._known.clear()  # what was said while nobody listened
+                self._generation += 1
             while not self._stop.is_set():
-                asked = time.monotonic()  # what was committed before is heard with the answer
-                conn.execute("select 1")
-                self._beat, self.reason = asked, None
-                selector.select(self._heartbeat)
+                asked = time.monotonic()
+                self._ask(conn, selector, "select 1")
+                self._beat, self.reason = asked, None  # what was committed before was heard with the answer
+                due = asked + self._heartbeat
+                while (left := due - time.monotonic()) > 0 and selector.select(left):
+                    conn.consume_input()
+                    self._hear(conn)
+
+    def _ask(self, conn: PGconn, selector: selectors.BaseSelector, statement: str) -> None:
+        """Run a statement; TimeoutError where no answer comes within ``patience``, which psycopg would wait for."""
+        deadline = time.monotonic() + self.patience
+        conn.send_query(statement.encode())
+        conn.flush()
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0 or not selector.select(left):
+                raise TimeoutError
+            conn.consume_input()
+            while not conn.is_busy():
+                result = conn.get_result()
+                if result is None:
+                    self._hear(conn)
+                    return
+                if result.status == ExecStatus.FATAL_ERROR:
+                    raise psycopg.OperationalError("the server refuses to answer")
+
+    def _hear(self, conn: PGconn) -> None:
+        while (notify := conn.notifies()) is not None:
+            self.forget([notify.extra.decode("utf-8", "replace")], notify.be_pid)
 
     def _cut(self, reason: str) -> None:
         with self._lock:
