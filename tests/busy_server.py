@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 import psycopg
 
+from sqlkit.testing import TestServer, dropped_afterwards
+
 T = TypeVar("T")
 
 #: 2 MB of orders, a tenth of them dead; indexes that are used, unused, superfluous; a foreign key without one.
@@ -68,6 +70,18 @@ begin
     end loop;
 end $$;
 """
+
+
+@contextmanager
+def opened_shop(server: TestServer) -> Iterator[str]:
+    """Give the DSN of a new database with the shop and the partitioned tables, dropped after the block."""
+    with dropped_afterwards(server, kind="shop") as database:
+        dsn = server.dsn_for(database)
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute(SHOP)
+            conn.execute(PARTITIONED)
+            conn.execute("select pg_stat_force_next_flush()")
+        yield dsn
 
 
 class Actor:

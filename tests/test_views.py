@@ -16,26 +16,14 @@ from sqlkit.operations.indexes import UnindexedKey
 from sqlkit.operations.rates import rates_between, statements_between
 from sqlkit.operations.units import bytes_text, count_text, milliseconds_text, seconds_text, share_text
 from sqlkit.testing import TestServer
-from tests.busy_server import PARTITIONED, SHOP, actors, chain_of_three, eventually
-
-
-def fill(dsn: str) -> None:
-    """Make the shop and the partitioned tables."""
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(SHOP)
-        conn.execute(PARTITIONED)
-        conn.execute("select pg_stat_force_next_flush()")
+from tests.busy_server import actors, chain_of_three, eventually, opened_shop
 
 
 @pytest.fixture(scope="module")
 def shop(server: TestServer) -> Iterator[str]:
     """Give the DSN of a shop, for tests that change nothing for others."""
-    database = server.create("shop")
-    try:
-        fill(server.dsn_for(database))
-        yield server.dsn_for(database)
-    finally:
-        server.drop(database)
+    with opened_shop(server) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 from rich.text import Text
 from typer.testing import CliRunner
@@ -19,7 +18,7 @@ from sqlkit.cli import drawn, output
 from sqlkit.cli.app import app
 from sqlkit.operations import Overview
 from sqlkit.testing import TestServer
-from tests.busy_server import PARTITIONED, SHOP, actors, chain_of_three
+from tests.busy_server import actors, chain_of_three, opened_shop
 
 COMMANDS = ("status", "slow", "locks", "tables", "indexes")
 #: The keys that an answer as JSON has beside the views, by command.
@@ -45,15 +44,9 @@ def run() -> Run:
 
 @pytest.fixture(scope="module")
 def shop(server: TestServer) -> Iterator[str]:
-    """Give the DSN of a shop."""
-    database = server.create("shop")
-    dsn = server.dsn_for(database)
-    with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(SHOP)
-        conn.execute(PARTITIONED)
-        conn.execute("select pg_stat_force_next_flush()")
-    yield dsn
-    server.drop(database)
+    """Give the DSN of a shop, for tests that change nothing for others."""
+    with opened_shop(server) as dsn:
+        yield dsn
 
 
 def test_status(run: Run, shop: str) -> None:

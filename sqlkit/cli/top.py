@@ -79,7 +79,7 @@ def _watch(db: Database, place: str, every: float, within: float) -> None:
 def _away(place: str, error: psycopg.Error, last: Frame | None) -> Group:
     """Say that there is no answer, above what was seen last."""
     reason = drawn.plain(error) or type(error).__name__
-    away = Text(f"{place} does not answer, asked again and again: {reason}\n", style="red bold")
+    away = Text(f"no answer, asked again and again: {place}: {reason}\n", style="red bold")
     return Group(away, last.drawn(answers.width, answers.height - 3) if last else Text())
 
 
