@@ -48,7 +48,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "debug": ("debug", "echo"),
 }
 # What a URL names as a whole: a URL takes the place of these parts in the sources below it.
-PARTS = ("host", "port", "user", "password", "name", "parameters")
+PARTS = ("host", "port", "user", "password", "name", "parameters", "replicas")
 SSL = {"true": "require", "1": "require", "yes": "require", "on": "require"} | dict.fromkeys(
     ("false", "0", "no", "off"), "disable"
 )
@@ -71,7 +71,7 @@ def variables(fields: Iterable[str]) -> list[dict[str, str]]:
     own: dict[str, str] = {}
     for name, field in synonyms(fields).items():
         upper = name.upper()
-        if field in (*PARTS, "url") and field != "parameters":
+        if field in (*PARTS, "url") and field not in ("parameters", "replicas"):
             weak[f"POSTGRES_{upper}"] = field
         if upper.startswith("POOL_") or upper == "MAX_OVERFLOW":
             weak[upper] = field

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -13,14 +14,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
+from fastapi import FastAPI, Request, Response
 from psycopg import errors as e
+from starlette.middleware.base import RequestResponseEndpoint
+from typer.testing import CliRunner
 
 from sqlkit import AsyncDatabase, Database, load
 from sqlkit.caching import Cache, MemoryTier, cached
+from sqlkit.cli.app import app
 from sqlkit.database import ReplicaStatus
 from sqlkit.database.positions import Position, Positions, parsed_token, settled_end, written_token
 from sqlkit.errors import ArgumentError, SqlFileError
@@ -718,6 +725,50 @@ def test_reading_what_was_written_never_lies_on_asyncio(pair: Pair) -> None:
     assert rounds[False] > 50, rounds
 
 
+def test_a_cookie_carries_the_token(pair: Pair) -> None:
+    """The middleware of the page on replicas: a browser reads what it wrote, whichever request served it."""
+
+    async def work(db: AsyncDatabase) -> None:
+        app = FastAPI()
+
+        @app.middleware("http")
+        async def following(request: Request, call_next: RequestResponseEndpoint) -> Response:
+            with db.following(request.cookies.get("written")) as block:
+                response = await call_next(request)
+                if block.wrote:
+                    response.set_cookie("written", await db.token(), httponly=True, max_age=60)
+                return response
+
+        @app.post("/notes/{n}")
+        async def write(n: int) -> int:
+            async with db.transaction() as conn:
+                await async_queries.write(conn, author="cookie", n=n)
+            return (await async_queries.latest(db, author="cookie")).n
+
+        @app.get("/notes")
+        async def read() -> int:
+            return (await async_queries.latest(db, author="cookie")).n
+
+        async with browser(app) as writes, browser(app) as other:
+            assert (await writes.post("/notes/1")).json() == 1
+            assert writes.cookies["written"]
+            assert (await writes.get("/notes")).json() == 1
+            assert (await other.get("/notes")).json() == 0
+            assert "written" not in other.cookies
+
+    def browser(app: FastAPI) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes.example")
+
+    async def paused(db: AsyncDatabase) -> None:
+        await asyncio.to_thread(pair.standby.pause)
+        await work(db)
+
+    try:
+        in_loop(pair, paused)
+    finally:
+        pair.standby.resume()
+
+
 # What is said of them, and their end.
 
 
@@ -734,6 +785,16 @@ def test_status_and_health_show_replicas(db: Database, pair: Pair) -> None:
     assert health.healthy
     assert not health.in_recovery
     assert asdict(health)["pool"]["replicas"][0]["serving"] is True
+
+
+def test_the_health_command_shows_replicas(pair: Pair) -> None:
+    """`sqlkit health` says of each replica whether it serves, and how far behind it is at most."""
+    settings = {"DATABASE_URL": pair.dsn, "DATABASE_REPLICAS": pair.standby.dsn}
+    answer = CliRunner().invoke(app, ["health"], env=settings)
+    assert answer.exit_code == 0, answer.output
+    found = re.search(r"^replica (\S+): serves, at most (\d+\.\d) s behind$", answer.output, re.MULTILINE)
+    assert found
+    assert found[1] == pair.standby.dsn
 
 
 def test_passwords_of_replicas_are_not_shown(pair: Pair) -> None:
@@ -773,6 +834,24 @@ def test_a_dropped_database_is_watched_no_more(pair: Pair) -> None:
     del db, pool, pools
     gc.collect()
     wait_until(lambda: not any(one.is_alive() for one in watchers))
+
+
+def test_the_page_on_replicas_runs(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program of docs/replicas.md does what the page says."""
+    page = (Path(__file__).parent.parent / "docs/replicas.md").read_text(encoding="utf-8")
+    sql, python = ("".join(re.findall(rf"```{kind}\n(.*?)```", page, re.DOTALL)) for kind in ("sql", "python"))
+    pair.run("create schema page", "create table page.notes (author text, body text)")
+    pair.catch_up()
+    (tmp_path / "notes.sql").write_text(sql, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("replicas_page")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    primary, standby = (f"{dsn}&options=-csearch_path%3Dpage" for dsn in (pair.dsn, pair.standby.dsn))
+    module.__dict__.update(primary=primary, standby=standby)
+    exec(compile(python, "docs/replicas.md", "exec", dont_inherit=True), module.__dict__)
+    assert re.match(r"postgresql://postgres@/postgres\S+ True None 0\.\d+ 0\n$", capsys.readouterr().out)
 
 
 # Positions.

@@ -377,3 +377,80 @@ def test_settings_load_lazily() -> None:
 
     code = "import sqlkit, sys; sys.exit('pydantic_settings' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# Replicas.
+
+PRIMARY = f"postgresql://app:{QUOTED}@db1:5433,db2/shop?sslmode=prefer&target_session_attrs=read-write"
+
+
+@pytest.mark.parametrize(
+    ("replica", "expected"),
+    [
+        ("postgresql://db3", {"host": "db3"}),
+        ("postgresql://db3:6000/archive", {"host": "db3", "port": "6000", "dbname": "archive"}),
+        ("postgresql://reader:r@db3", {"host": "db3", "user": "reader", "password": "r"}),
+        ("host=db3 sslmode=disable", {"host": "db3", "sslmode": "disable"}),
+        ("postgresql:///?host=/run/replica&port=5433", {"host": "/run/replica", "port": "5433"}),
+    ],
+)
+def test_a_replica_inherits_what_it_does_not_say(replica: str, expected: dict[str, str]) -> None:
+    """A replica's DSN completes itself from the primary's, but for what chooses among servers."""
+    settings = Settings(url=PRIMARY, replicas=[replica], schema="shop", statement_timeout=3)
+    (found,) = settings.of_replicas()
+    inherited = {"user": "app", "password": SECRET, "dbname": "shop", "sslmode": "prefer"}
+    assert conninfo_to_dict(found.dsn()) == inherited | expected
+    assert (found.schema, found.statement_timeout, found.replicas) == ("shop", 3, ())
+
+
+def test_replicas_of_the_environment_and_the_config_file(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several replicas stand in one variable with blanks between, or in a list of config.yml."""
+    (nowhere / "config.yml").write_text("database:\n  url: postgresql://db1/shop\n  replicas: [host=db2, host=db3]\n")
+    assert [one.host for one in Settings().of_replicas()] == ["db2", "db3"]
+    monkeypatch.setenv("DATABASE_REPLICAS", " postgresql://db4\n postgresql://db5 ")
+    assert [one.host for one in Settings().of_replicas()] == ["db4", "db5"]
+
+
+def test_a_url_takes_the_place_of_replicas_below_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replicas of one database are not those of another."""
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db1/shop")
+    monkeypatch.setenv("DATABASE_REPLICAS", "postgresql://db2")
+    assert len(Settings().replicas) == 1
+    assert Settings(url="postgresql://elsewhere/shop").replicas == ()
+
+
+@pytest.mark.parametrize(
+    ("replicas", "says"),
+    [
+        (["postgresql://db2,db3"], r"Settings\(replicas=\): \[0\]: a replica is one server; write one DSN for each"),
+        (["postgresql://db2", "mysql://db3"], r"Settings\(replicas=\): \[1\]: not a PostgreSQL URL"),
+        ("db2", r"Settings\(replicas=\): \[0\]: not a PostgreSQL URL"),
+        (
+            [f"postgresql://app:{SECRET}@db2"],
+            r"Settings\(replicas=\): \[0\]: an @ or / inside the user or the password",
+        ),
+        ([3], r"Settings\(replicas=\): \[0\]: not a PostgreSQL URL"),
+        (3, r"Settings\(replicas=\): replicas: "),
+    ],
+)
+def test_impossible_replicas_are_named(replicas: Any, says: str) -> None:
+    """A DSN that is none, or of several servers, is refused by its number and never quoted."""
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        Settings(url="postgresql://db1/shop", replicas=replicas)
+    assert SECRET not in str(caught.value)
+
+
+def test_passwords_of_replicas_never_show() -> None:
+    """The repr of settings shows no password of a replica."""
+    settings = Settings(url="postgresql://db1/shop", replicas=[f"postgresql://app:{QUOTED}@db2"])
+    assert QUOTED not in f"{settings!r} {settings} {settings.of_replicas()!r}"
+    assert SECRET not in f"{settings!r} {settings.of_replicas()[0].safe_dsn}"
+
+
+def test_a_url_of_several_hosts_needs_no_ports() -> None:
+    """Where a port is missing it is the default one, for each host or for some."""
+    settings = Settings(url="postgresql://db1,db2/shop")
+    assert (settings.host, settings.port) == ("db1,db2", None)
+    assert settings.safe_dsn == "postgresql://db1,db2/shop"
+    found = conninfo_to_dict(Settings(url="postgresql://db1:5433,db2/shop").dsn())
+    assert (found["host"], found["port"]) == ("db1,db2", "5433,")

@@ -55,5 +55,8 @@ def _show(found: dict[str, Any]) -> None:
     if found.get("server_version"):
         role = "a standby" if found["in_recovery"] else "a primary"
         lines.append(f"PostgreSQL {found['server_version']}, {role}, one round trip in {found['latency_ms']:.1f} ms")
+    for replica in (found.get("pool") or {}).get("replicas", ()):
+        lag = "" if replica["lag"] is None else f", at most {replica['lag']:.1f} s behind"
+        lines.append(f"replica {replica['database']}: {replica['reason'] or 'serves'}{lag}")
     lines += found["reasons"]
     answers.print("\n".join(lines), markup=False, soft_wrap=True)
