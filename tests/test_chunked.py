@@ -191,6 +191,7 @@ def test_chunks_give_the_same_rows(ground: Ground, count: int) -> None:
     assert first == ground.call("numbers", count=count) == words(count)
 
 
+@pytest.mark.direct("only what stays prepared is read in chunks")
 def test_a_statement_is_read_as_its_last_result_was(ground: Ground) -> None:
     """Few rows, or none, are right where many were expected, and the next time the statement is read at once."""
     for count, large in [(0, False), (LARGE_ROWS, True), (3, False), (LARGE_ROWS, True), (0, False), (5, False)]:
@@ -282,6 +283,7 @@ def test_a_schema_that_changes_is_noticed(ground: Ground, change: str) -> None:
     ground.execute("drop table kept; create table kept (number integer, word text)")
 
 
+@pytest.mark.direct("it sets what lasts in a session")
 def test_statement_timeout_in_the_middle(ground: Ground) -> None:
     """A statement that takes too long while its rows come is psycopg's error, and the connection goes on."""
     ground.call("slowly", count=1500, quick=1500)
@@ -385,6 +387,7 @@ def test_a_task_is_cancelled_in_the_middle(tables: str, path: Path) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.direct("it ends its own server process")
 def test_a_connection_that_is_lost_in_the_middle(tables: str, path: Path) -> None:
     """A server process that ends while rows come is an OperationalError."""
     queries: Any = sqlkit.load(Large, path)
