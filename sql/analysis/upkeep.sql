@@ -32,28 +32,51 @@ group by status
 order by status;
 
 -- name: delete_old_analyses
--- Deletes ended analyses that nobody has touched since a time; their files go with them.
-delete from data_analyses
-where
-    updated_at < :before
-    and status in ('completed', 'failed', 'cancelled');
+-- Deletes some ended analyses that nobody has touched since a time, and their files with them; says how many
+-- of both. Rows that somebody holds are left for the next time.
+with old as (
+    select analysis_id
+    from data_analyses
+    where
+        updated_at < :before
+        and status in ('completed', 'failed', 'cancelled')
+    order by analysis_id
+    limit :limit
+    for update skip locked
+),
 
--- name: count_files_of_old_analyses
--- How many files delete_old_analyses takes along.
-select count(*) as files
-from analysis_files
-inner join data_analyses
-    on analysis_files.analysis_id = data_analyses.analysis_id
-where
-    data_analyses.updated_at < :before
-    and data_analyses.status in ('completed', 'failed', 'cancelled');
+gone_files as (
+    delete from analysis_files
+    using old
+    where analysis_files.analysis_id = old.analysis_id
+    returning analysis_files.file_id
+),
+
+gone as (
+    delete from data_analyses
+    using old
+    where data_analyses.analysis_id = old.analysis_id
+    returning data_analyses.analysis_id
+)
+
+select
+    (select count(*) from gone) as analyses,
+    (select count(*) from gone_files) as files;
 
 -- name: delete_old_tools
--- Deletes ended tool generations that nobody has touched since a time.
+-- Deletes some ended tool generations that nobody has touched since a time. Rows that somebody holds are left
+-- for the next time.
 delete from tool_generations
-where
-    updated_at < :before
-    and status in ('completed', 'failed', 'cancelled');
+where tool_id in (
+    select old.tool_id
+    from tool_generations as old
+    where
+        old.updated_at < :before
+        and old.status in ('completed', 'failed', 'cancelled')
+    order by old.tool_id
+    limit :limit
+    for update skip locked
+);
 
 -- name: count_old_logs
 -- How many lines are older than a time: those whose partitions are dropped with it.
@@ -62,6 +85,17 @@ from system_logs
 where created_at < :before;
 
 -- name: delete_old_logs
--- Deletes the lines older than a time: what is left in the partition that the time falls into.
+-- Deletes some lines older than a time: what is left in the partition that the time falls into.
 delete from system_logs
-where created_at < :before;
+where
+    created_at < :before
+    and (log_id, created_at) in (
+        select
+            old.log_id,
+            old.created_at
+        from system_logs as old
+        where old.created_at < :before
+        order by old.created_at, old.log_id
+        limit :limit
+        for update skip locked
+    );

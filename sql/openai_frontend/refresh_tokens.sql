@@ -91,11 +91,14 @@ where user_id = :user_id and revoked_at is null and expires_at > now()
 order by refresh_token_id desc;
 
 -- name: cleanup_expired_tokens
--- Deletes the tokens that have expired. Rows that somebody holds are left for the next time.
+-- Deletes the tokens that have expired, as many as the limit. Rows that somebody holds are left for the next
+-- time.
 delete from refresh_tokens
 where refresh_token_id in (
     select expired.refresh_token_id
     from refresh_tokens as expired
     where expired.expires_at <= now()
+    order by expired.refresh_token_id
+    limit :limit
     for update skip locked
 );

@@ -16,6 +16,7 @@ from sqlkit.operations.partitions import (
 )
 from sqlkit.operations.remarks import Limits, Remark, remarks
 from sqlkit.operations.reports import Partitioned, PartitionReport
+from sqlkit.operations.retention import in_batches
 
 __all__ = [
     "Interval",
@@ -32,6 +33,7 @@ __all__ = [
     "drop_partitions",
     "ensure_partitions",
     "html_report",
+    "in_batches",
     "is_missing_partition",
     "keep_partitions",
     "list_partitions",

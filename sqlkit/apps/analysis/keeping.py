@@ -21,6 +21,7 @@ from sqlkit.database import Database, View
 from sqlkit.errors import ArgumentError, PoolExhausted
 from sqlkit.execution.lending import Executor
 from sqlkit.operations.partitions import drop_partitions, list_partitions
+from sqlkit.operations.retention import in_batches
 from sqlkit.settings import Settings
 
 __all__ = [
@@ -126,31 +127,41 @@ def get_database_stats(db: Executor, *, recent: timedelta = RECENT) -> DatabaseS
     return system.upkeep.get_database_stats(db, recent_since=datetime.now(UTC) - recent)
 
 
-def cleanup_old_data(db: View, days: int = 30, *, now: datetime | None = None) -> CleanupStats:
+def cleanup_old_data(db: View, days: int = 30, *, now: datetime | None = None, batch: int = 1000) -> CleanupStats:
     """Remove what is older than some days, and say how many rows of each table.
 
     Lines of the log go with their partitions, those of the day in which the time falls one by one. Analyses with their
-    files and tools go when they have ended and nobody has touched them since. What has expired leaves the cache.
+    files and tools go when they have ended and nobody has touched them since. What has expired leaves the cache. Rows
+    go in batches, each a transaction of its own: nobody waits for long, and one that is interrupted is gone on with.
     """
     if days < 0:
         raise ArgumentError("cleanup_old_data: days is 0 or more")
     before = (now or datetime.now(UTC)) - timedelta(days=days)
     lines = system.upkeep.count_old_logs(db, before=before)
     drop_partitions(db, SYSTEM_LOGS, before=before)
-    system.upkeep.delete_old_logs(db, before=before)
+    in_batches(db, lambda conn, limit: system.upkeep.delete_old_logs(conn, before=before, limit=limit), batch=batch)
     left = system.upkeep.count_old_logs(db, before=before)
-    expired = sweep(db)
-    with db.transaction("repeatable read") as conn:
-        files = system.upkeep.count_files_of_old_analyses(conn, before=before)
-        removed: CleanupStats = {
-            "system_logs": lines - left,
-            "cache_entries": expired,
-            "analysis_files": files,
-            "data_analyses": system.upkeep.delete_old_analyses(conn, before=before),
-            "tool_generations": system.upkeep.delete_old_tools(conn, before=before),
-        }
+    files = 0
+
+    def analyses(conn: psycopg.Connection[Any], limit: int) -> int:
+        nonlocal files
+        gone = system.upkeep.delete_old_analyses(conn, before=before, limit=limit)
         invalidate(conn, CLEANED)
-        return removed
+        files += gone.files
+        return gone.analyses
+
+    def tools(conn: psycopg.Connection[Any], limit: int) -> int:
+        gone = system.upkeep.delete_old_tools(conn, before=before, limit=limit)
+        invalidate(conn, CLEANED)
+        return gone
+
+    return {
+        "system_logs": lines - left,
+        "cache_entries": sweep(db),
+        "data_analyses": in_batches(db, analyses, batch=batch),
+        "analysis_files": files,
+        "tool_generations": in_batches(db, tools, batch=batch),
+    }
 
 
 def with_retries(db: View, work: Callable[[psycopg.Connection[Any]], T], *, attempts: int = 5) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import JsonValue
 
@@ -33,6 +33,7 @@ __all__ = [
     "BackupQueries",
     "CacheQueries",
     "LogQueries",
+    "OldAnalyses",
     "UpkeepQueries",
     "backup",
     "cache",
@@ -132,6 +133,13 @@ class CacheQueries(Protocol):
         ...
 
 
+class OldAnalyses(NamedTuple):
+    """How many analyses were deleted, and files with them."""
+
+    analyses: int
+    files: int
+
+
 class UpkeepQueries(Protocol):
     """Figures, and what is old: ``sql/analysis/upkeep.sql``."""
 
@@ -143,24 +151,20 @@ class UpkeepQueries(Protocol):
         """Return how many analyses there are in each status that has any."""
         ...
 
-    def count_files_of_old_analyses(self, db: Executor, *, before: datetime) -> int:
-        """Return how many files ``delete_old_analyses`` takes along."""
+    def delete_old_analyses(self, db: Executor, *, before: datetime, limit: int) -> OldAnalyses:
+        """Delete some ended analyses that nobody has touched since a time, with their files; return how many."""
         ...
 
-    def delete_old_analyses(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete ended analyses that nobody has touched since a time; return how many."""
-        ...
-
-    def delete_old_tools(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete ended tool generations that nobody has touched since a time; return how many."""
+    def delete_old_tools(self, db: Executor, *, before: datetime, limit: int) -> Affected:
+        """Delete some ended tool generations that nobody has touched since a time; return how many."""
         ...
 
     def count_old_logs(self, db: Executor, *, before: datetime) -> int:
         """Return how many lines are older than a time."""
         ...
 
-    def delete_old_logs(self, db: Executor, *, before: datetime) -> Affected:
-        """Delete lines older than a time; return how many."""
+    def delete_old_logs(self, db: Executor, *, before: datetime, limit: int) -> Affected:
+        """Delete some lines older than a time; return how many."""
         ...
 
 

@@ -130,8 +130,8 @@ class RefreshTokenQueries(Protocol):
         """Return a user's tokens that are still good, the newest first."""
         ...
 
-    async def cleanup_expired_tokens(self, db: AsyncExecutor) -> Affected:
-        """Delete the tokens that have expired; return how many."""
+    async def cleanup_expired_tokens(self, db: AsyncExecutor, *, limit: int = 10_000) -> Affected:
+        """Delete tokens that have expired, as many as the limit; return how many. See ``in_batches``."""
         ...
 
 

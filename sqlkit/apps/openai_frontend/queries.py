@@ -130,8 +130,8 @@ class RefreshTokenQueries(Protocol):
         """Return a user's tokens that are still good, the newest first."""
         ...
 
-    def cleanup_expired_tokens(self, db: Executor) -> Affected:
-        """Delete the tokens that have expired; return how many."""
+    def cleanup_expired_tokens(self, db: Executor, *, limit: int = 10_000) -> Affected:
+        """Delete tokens that have expired, as many as the limit; return how many. See ``in_batches``."""
         ...
 
 

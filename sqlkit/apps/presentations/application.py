@@ -25,6 +25,7 @@ from sqlkit.apps.presentations.queries import (
 from sqlkit.database import View
 from sqlkit.operations.partitions import keep_partitions, with_partition
 from sqlkit.operations.reports import Partitioned, PartitionReport
+from sqlkit.operations.retention import in_batches
 from sqlkit.security import Cipher, check_password, hash_password
 
 __all__ = ["APP_ROLE", "LOGS", "WORKER_ROLE", "Presentations"]
@@ -147,13 +148,15 @@ class Presentations:
     def archive(self, retention: timedelta = RETENTION, *, now: datetime | None = None, batch: int = BATCH) -> int:
         """Move jobs that were completed longer ago than the retention into the archive; return how many.
 
-        Each batch is one statement, so several may do it at once, and one that is interrupted loses nothing.
+        Each batch is one statement, so several may do it at once, and one that is interrupted loses nothing. It waits
+        for no lock for long.
         """
         before = (now or datetime.now(UTC)) - retention
-        moved = 0
-        while batch_moved := self.history.archive_jobs(self.db, completed_before=before, limit=batch):
-            moved += batch_moved
-        return moved
+
+        def move(conn: Executor, limit: int) -> int:
+            return self.history.archive_jobs(conn, completed_before=before, limit=limit)
+
+        return in_batches(self.db, move, batch=batch)
 
     def fail_stalled(self, patience: timedelta = PATIENCE, *, now: datetime | None = None) -> list[Job]:
         """Fail the jobs whose worker has not been heard of for so long; return them."""

@@ -29,6 +29,7 @@ create_session, validate_session   SoleilCache.opened(db, redis_url()).logins: t
 cache_user_session                 logins.cache_user_session, get_user_session
 get_cached_repertoire              SoleilCache.get_repertoire (asks the database, too), get_cached_repertoire
 invalidate_user_cache              SoleilCache.invalidate_user_cache; a write's transaction: invalidate
+(the backup script)                back_up, rehearse_backup, restore_backup
 (pg_stat_statements)               slow_queries
 (pg_stat_activity)                 active_connections
 alembic upgrade head               sqlkit migrate
@@ -40,6 +41,7 @@ alembic revision                   sqlkit migrate new
 
 from __future__ import annotations
 
+from sqlkit.apps.soleil.backups import back_up, rehearse_backup, restore_backup
 from sqlkit.apps.soleil.caches import SoleilCache, user_tag
 from sqlkit.apps.soleil.logins import LoginNotKept, Logins, LoginSession, OpenedSession
 from sqlkit.apps.soleil.models import (
@@ -120,8 +122,11 @@ __all__ = [
     "UserQueries",
     "UserWithRepertoire",
     "active_connections",
+    "back_up",
     "bands",
+    "rehearse_backup",
     "repertoire",
+    "restore_backup",
     "search_songs",
     "slow_queries",
     "songs",

@@ -202,8 +202,8 @@ class LoginSessionQueries(Protocol):
         """Close all sessions of a user; return how many."""
         ...
 
-    async def cleanup_expired_sessions(self, db: AsyncExecutor) -> Affected:
-        """Delete the sessions that have expired; return how many."""
+    async def cleanup_expired_sessions(self, db: AsyncExecutor, *, limit: int = 10_000) -> Affected:
+        """Delete sessions that have expired, as many as the limit; return how many. See ``in_batches``."""
         ...
 
 

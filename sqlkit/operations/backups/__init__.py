@@ -1,6 +1,7 @@
 """Getting it back: backups by pg_dump that say what is in them, and restores that compare."""
 
 from sqlkit.errors import BackupError
+from sqlkit.operations.backups.asynchronous import in_thread
 from sqlkit.operations.backups.manifest import Extension, Locale, Manifest, StoredFile, read_manifest
 from sqlkit.operations.backups.progress import Progress
 from sqlkit.operations.backups.restoring import Restored, rehearse_restore, restore
@@ -17,6 +18,7 @@ __all__ = [
     "Restored",
     "StoredFile",
     "backup",
+    "in_thread",
     "keep_backups",
     "list_backups",
     "read_manifest",

@@ -34,7 +34,7 @@ from sqlkit.operations.backups.scripts import (
     read_script,
 )
 from sqlkit.operations.backups.shelf import verify_backup
-from sqlkit.operations.backups.snapshot import count_rows
+from sqlkit.operations.backups.snapshot import cancelled_by, count_rows
 from sqlkit.operations.backups.taking import settings_of
 from sqlkit.settings import Settings
 
@@ -213,7 +213,7 @@ class _Restore:
     def count(self, place: Place, schema: str | None) -> dict[str, int]:
         """Count the rows of all tables of a schema, or of all, and let the planner know of them."""
         found = {}
-        with connected(place.dsn) as conn:
+        with connected(place.dsn) as conn, cancelled_by(self.stop, conn):
             tables = catalogue.list_stored_tables(conn, schemas=None if schema is None else [schema])
             for done, table in enumerate(tables, 1):
                 if self.stop.is_set():

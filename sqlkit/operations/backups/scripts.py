@@ -56,6 +56,7 @@ def read_script(path: Path, stop: threading.Event, told: Told | None = None) -> 
     """
     script = Script(path)
     table: str | None = None
+    refused = None  # told at the end, which shows first whether the file is whole
     begins = ends = False
     for number, line in enumerate(_lines(path, stop, "verify", told), 1):
         text = line.rstrip(b"\r\n")
@@ -69,13 +70,15 @@ def read_script(path: Path, stop: threading.Event, told: Told | None = None) -> 
             table, script.copied[named] = named, script.copied.get(named, 0)
         elif text.startswith(b"\\") and not text.startswith(ALLOWED):
             word = text.split()[0].decode(errors="replace")
-            raise BackupError(f"{path}:{number}: {word}: is a command of psql's, which no dump of one database has")
+            refused = refused or f"{path}:{number}: {word}: is a command of psql's, which no dump of one database has"
         elif said := ROLE.match(text):
             script.roles |= _roles(said["roles"].decode(errors="replace"))
         else:
             begins, ends = begins or text == BEGINS, ends or text == COMPLETE
     if table is not None or (begins and not ends):
         raise BackupError(f"{path}: ends too early: it is a part of a dump")
+    if refused is not None:
+        raise BackupError(refused)
     script.has_marker = begins
     return script
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ from psycopg import errors, sql
 
 from sqlkit.errors import BackupError
 from sqlkit.operations.backups.catalogue import FoundDatabase, NamedRole, StoredTable, UsedExtension, catalogue
+from sqlkit.operations.backups.processes import Stopped
 
-__all__ = ["Snapshot", "count_rows", "held_snapshot"]
+__all__ = ["Snapshot", "cancelled_by", "count_rows", "held_snapshot"]
 
 ATTEMPTS = 5
 APPLICATION = "sqlkit backup"
+STOP_SECONDS = 0.1  # within which a statement notices that it is to stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,32 @@ def _read(conn: psycopg.Connection[Any], tables: list[StoredTable], schemas: lis
         catalogue.list_used_extensions(conn, schemas=schemas),
         catalogue.list_named_roles(conn, schemas=schemas),
     )
+
+
+@contextmanager
+def cancelled_by(stop: threading.Event | None, conn: psycopg.Connection[Any]) -> Iterator[None]:
+    """Cancel what a connection asks in the block when ``stop`` is set: then Stopped is raised."""
+    over = threading.Event()
+
+    def watch(stopped: threading.Event) -> None:
+        while not over.wait(STOP_SECONDS):
+            if stopped.is_set():
+                conn.cancel_safe()
+                return
+
+    watcher = threading.Thread(target=watch, args=[stop], name="sqlkit stop", daemon=True) if stop else None
+    if watcher is not None:
+        watcher.start()
+    try:
+        yield
+    except errors.QueryCanceled:
+        if stop is None or not stop.is_set():
+            raise
+        raise Stopped("stopped") from None
+    finally:
+        over.set()
+        if watcher is not None:
+            watcher.join()
 
 
 def count_rows(conn: psycopg.Connection[Any], schema: str, table: str) -> int:

@@ -18,7 +18,7 @@ from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo
 from sqlkit.operations.backups.programs import Program, find_program
 from sqlkit.operations.backups.progress import Progress, Told, Weighed
 from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, unfinished
-from sqlkit.operations.backups.snapshot import Snapshot, count_rows, held_snapshot
+from sqlkit.operations.backups.snapshot import Snapshot, cancelled_by, count_rows, held_snapshot
 from sqlkit.settings import Settings
 
 __all__ = ["backup", "settings_of"]
@@ -128,7 +128,7 @@ class _Work:
         how long. The change goes on when the snapshot is given up.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            with held_snapshot(self.dsn, self.schema) as snapshot:
+            with held_snapshot(self.dsn, self.schema) as snapshot, cancelled_by(self.stop, snapshot.conn):
                 program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
                 counts = self.dump(half, snapshot, program)
             if counts is not None:
