@@ -8,12 +8,14 @@ read in chunks when it gave many rows the time before.
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import psycopg
 from psycopg import generators
 from psycopg.abc import PQGen
 from psycopg.pq.abc import PGconn, PGresult
+from psycopg.waiting import Wait
 
 from sqlkit.execution.collecting import LARGE_ROWS, make
 from sqlkit.execution.prepared import FAILED, Prepared
@@ -23,17 +25,24 @@ from sqlkit.rows.collector import CollectorPause
 __all__ = ["chunked"]
 
 CHUNK_ROWS = 500
+WAIT_R = Wait.R
 
-#: How often what the server has sent is taken in before a chunk must be waited for: libpq takes in 16 kB at a time.
-TAKES = 4
+#: How long the collector stays off, over all waits for a result. A chunk that is on its way comes at once.
+PATIENCE_SECONDS = 0.1
 
 
 def chunked(pgconn: PGconn, query: Query, prepared: Prepared, pause: CollectorPause) -> PQGen[list[Any]]:
-    """Return the objects of a statement that was just sent; ``pause`` is held while there is work, not in a wait."""
+    """Return the objects of a statement that was just sent; ``pause`` is held but for waits that are not short."""
     pgconn.set_chunked_rows_mode(CHUNK_ROWS)
     yield from generators.send(pgconn)
+    patience = PATIENCE_SECONDS
     made: list[Any] = []
-    while (result := (yield from _next(pgconn, pause))) is not None:
+    while True:
+        patience = yield from _awaited(pgconn, pause, patience)
+        result: PGresult | None = yield from generators.fetch(pgconn)
+        if result is None:
+            break
+        pause.hold()
         try:
             made += _objects(pgconn, query, prepared, result)
         except Exception:
@@ -44,16 +53,16 @@ def chunked(pgconn: PGconn, query: Query, prepared: Prepared, pause: CollectorPa
     return made
 
 
-def _next(pgconn: PGconn, pause: CollectorPause) -> PQGen[PGresult | None]:
-    for _ in range(TAKES):
-        if not pgconn.is_busy():
-            break
+def _awaited(pgconn: PGconn, pause: CollectorPause, patience: float) -> PQGen[float]:
+    """Wait for the next chunk; what is left of the patience."""
+    while pgconn.is_busy():
+        if patience <= 0:
+            pause.release()
+        began = monotonic()
+        yield WAIT_R  # which psycopg ends after a tenth of a second, if nothing comes
+        patience -= monotonic() - began
         pgconn.consume_input()
-    else:
-        pause.release()
-    result: PGresult | None = yield from generators.fetch(pgconn)
-    pause.hold()
-    return result
+    return patience
 
 
 def _objects(pgconn: PGconn, query: Query, prepared: Prepared, result: PGresult) -> list[Any]:
