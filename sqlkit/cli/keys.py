@@ -30,7 +30,7 @@ class Keys:
     def within(self, seconds: float) -> str:
         """Return the key that is pressed within so many seconds; nothing where none is."""
         if self._descriptor is None:
-            time.sleep(seconds)
+            time.sleep(max(0.0, seconds))
             return ""
         ready, _, _ = select.select([self._descriptor], [], [], max(0.0, seconds))
         return os.read(self._descriptor, 1).decode("ascii", "replace") if ready else ""

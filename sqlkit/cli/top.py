@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sqlkit.cli import drawn
-from sqlkit.cli.keys import watched_keys
+from sqlkit.cli.keys import Keys, watched_keys
 from sqlkit.cli.looking import FEW, WithinOption, opened_database, screen, width
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption
@@ -68,12 +68,18 @@ def _watch(db: Database, place: str, every: float, within: float) -> None:
                 live.update(_away(place, error, frame), refresh=True)
             else:
                 live.update(frame.drawn(answers.width, answers.height), refresh=True)
-            while (left := began + every - time.monotonic()) > 0:
-                key = keys.within(left)
-                if key in ("q", "Q", "\x03"):
-                    return
-                if key == " ":
-                    break
+            if _ends(keys, began + every):
+                return
+
+
+def _ends(keys: Keys, until: float) -> bool:
+    """Wait for the time of the next look; tell whether a key says that there is none. Each wait looks for a key."""
+    while True:
+        key = keys.within(until - time.monotonic())
+        if key in ("q", "Q", "\x03"):
+            return True
+        if key == " " or (not key and time.monotonic() >= until):
+            return False
 
 
 def _away(place: str, error: psycopg.Error, last: Frame | None) -> Group:
