@@ -57,7 +57,8 @@ def concurrency(dsn: str, size: Size) -> Iterator[list[Work]]:
         taken: dict[str, list[list[float]]] = {name: [] for name in operations}  # of each run
 
         def together(name: str) -> list[Any]:
-            parts = [(operations[name], thread, max(1, size.calls // 5)) for thread in range(size.threads)]
+            compared = not taken[name]  # the first run's answers are; later ones would only be walked by the collector
+            parts = [(operations[name], thread, max(1, size.calls // 5), compared) for thread in range(size.threads)]
             done = list(threads.map(several, parts))
             taken[name].append([seconds for _, times in done for seconds in times])
             return [answers for answers, _ in done]
@@ -79,14 +80,16 @@ def concurrency(dsn: str, size: Size) -> Iterator[list[Work]]:
         ]
 
 
-def several(part: tuple[Operation, int, int]) -> tuple[list[Any], list[float]]:
-    """Run the operations of one thread; their answers and their times."""
-    operation, thread, calls = part
+def several(part: tuple[Operation, int, int, bool]) -> tuple[list[Any], list[float]]:
+    """Run the operations of one thread; their answers, if they are to be compared, and their times."""
+    operation, thread, calls, compared = part
     answers, times = [], []
     for number in range(calls):
         start = time.perf_counter()
-        answers.append(operation(thread * 7 + number))
+        answer = operation(thread * 7 + number)
         times.append(time.perf_counter() - start)
+        if compared:
+            answers.append(answer)
     return answers, times
 
 
