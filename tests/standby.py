@@ -45,18 +45,21 @@ def is_alive(pid: int) -> bool:
 
 
 class Standby:
-    """A hot standby of an embedded server, made from a base backup, with a replication slot."""
+    """A hot standby of an embedded server, made from a base backup, with a replication slot.
 
-    def __init__(self, primary: Embedded, folder: Path) -> None:
+    ``of`` is the socket directory of another server that it follows, ``at`` one to listen in.
+    """
+
+    def __init__(self, primary: Embedded, folder: Path, *, of: Path | None = None, at: Path | None = None) -> None:
         self.bindir = primary.bindir
         self.account = account_for(primary.folder / "data")
-        self.data, self.sockets, self.log = folder / "data", folder / "socket", folder / "log"
+        self.data, self.sockets, self.log = folder / "data", at or folder / "socket", folder / "log"
         for made in (folder, self.sockets):
-            made.mkdir()
+            made.mkdir(exist_ok=True)
             self.account.own(made)
         self.dsn = f"postgresql://postgres@/postgres?host={self.sockets}&port=5432"
         self._process: subprocess.Popen[bytes] | None = None
-        source = ["-h", str(primary.socket_directory), "-p", str(primary.port), "-U", "postgres"]
+        source = ["-h", str(of or primary.socket_directory), "-p", "5432", "-U", "postgres"]
         self._run("pg_basebackup", *source, "-D", str(self.data), "-R", "-C", "-S", folder.name, "-c", "fast")
         self.start()
 
@@ -191,6 +194,13 @@ class Pair:
     def add(self) -> Standby:
         """Make another standby."""
         standby = Standby(self.primary, self.primary.folder / f"standby_{len(self.standbys)}")
+        self.standbys.append(standby)
+        return standby
+
+    def rejoin(self) -> Standby:
+        """Make a standby of the first standby, which was promoted, in the place of the primary, which was killed."""
+        at, folder = self.primary.socket_directory, self.primary.folder / "rejoined"
+        standby = Standby(self.primary, folder, of=self.standby.sockets, at=at)
         self.standbys.append(standby)
         return standby
 

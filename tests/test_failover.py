@@ -81,7 +81,10 @@ def fail_over(pair: Pair, load: Load) -> tuple[float, float]:
 
 
 def test_the_standby_is_promoted_under_load(pair: Pair) -> None:
-    """Writes fail with clear errors and return by themselves, none that was acknowledged is missing, reads go on."""
+    """Writes fail with clear errors and return by themselves, none that was acknowledged is missing, reads go on.
+
+    The server that was the primary comes back as a standby of the other, and serves reads.
+    """
     load = Load()
 
     def writer(db: Database) -> None:
@@ -112,6 +115,13 @@ def test_the_standby_is_promoted_under_load(pair: Pair) -> None:
             one.result(timeout=SOON)
         statuses = db.status().replicas
         assert db.health().in_recovery is False
+        pair.rejoin()
+        while queries.here(db) != "rejoined":
+            assert time.monotonic() < times[1] + SOON, db.status().replicas
+            time.sleep(0.01)
+        with db.following():
+            queries.write(db, author="rejoined", n=1)
+            assert queries.latest(db, author="rejoined").n == 1
     load.assert_nothing_is_lost(pair.standby.dsn, *times)
     assert [one.serving for one in statuses] == [False, False]
     assert statuses[1].reason == "it is no standby: it was promoted, or is the primary"

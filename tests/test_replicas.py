@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import re
 import sys
@@ -22,6 +23,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI, Request, Response
 from psycopg import errors as e
+from psycopg_pool import PoolClosed
 from starlette.middleware.base import RequestResponseEndpoint
 from typer.testing import CliRunner
 
@@ -30,6 +32,7 @@ from sqlkit.caching import Cache, MemoryTier, cached
 from sqlkit.cli.app import app
 from sqlkit.database import ReplicaStatus
 from sqlkit.database.positions import Position, Positions, parsed_token, settled_end, written_token
+from sqlkit.database.sync_pool import Pool
 from sqlkit.errors import ArgumentError, SqlFileError
 from sqlkit.testing import TestServer
 from tests.replica_queries import TABLES, Found, Queries, async_queries, queries
@@ -164,7 +167,7 @@ def test_few_rights_are_enough(pair: Pair) -> None:
 
 
 def test_a_replica_inherits_the_schema(pair: Pair) -> None:
-    """A replica's connections have the search path, time zone and timeouts of the settings, and are read-only."""
+    """A replica's connections have the search path and timeouts of the settings, are read-only, and soon give up."""
     with Database.connect(pair.dsn, replicas=[pair.standby.dsn], schema="tenant_7", statement_timeout=7) as db:
         wait_until(lambda: serving(db))
         conn = db._pool.pools[0].lend("test")  # type: ignore[attr-defined]
@@ -172,6 +175,7 @@ def test_a_replica_inherits_the_schema(pair: Pair) -> None:
             shown = [conn.execute(f"show {name}").fetchone() for name in ("search_path", "statement_timeout")]
             assert shown == [('"tenant_7", extensions',), ("7s",)]
             assert conn.execute("show default_transaction_read_only").fetchone() == ("on",)
+            assert conn.info.get_parameters()["tcp_user_timeout"] == "5000"
         finally:
             db._pool.take_back(conn)
 
@@ -852,6 +856,34 @@ def test_the_page_on_replicas_runs(
     module.__dict__.update(primary=primary, standby=standby)
     exec(compile(python, "docs/replicas.md", "exec", dont_inherit=True), module.__dict__)
     assert re.match(r"postgresql://postgres@/postgres\S+ True None 0\.\d+ 0\n$", capsys.readouterr().out)
+
+
+def test_without_replicas_nothing_is_added(pair: Pair) -> None:
+    """A Database without replicas has the plain pool, and no thread that watches."""
+    before = set(threading.enumerate())
+    with Database.connect(pair.dsn) as db:
+        assert type(db._pool) is Pool
+        assert not [one for one in set(threading.enumerate()) - before if one.name == "sqlkit-watcher"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is missing on this system")
+def test_a_forked_child_is_told(db: Database) -> None:
+    """In a forked child a read says that the Database was opened before, and the parent's goes on."""
+    queries.here(db)
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            queries.here(db)
+        except PoolClosed as error:
+            os.write(writing, str(error).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        assert "opened before a fork" in said.read()
+    assert of_replica(queries.here(db))
 
 
 # Positions.
