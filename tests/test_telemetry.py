@@ -44,7 +44,10 @@ from sqlkit.caching import Cache, MemoryTier, cached
 from sqlkit.fastapi import database_of, lifespan_of, metrics_router
 from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
+from sqlkit.testing import TestServer
+from tests.replica_queries import queries as replica_queries
 from tests.serving import served
+from tests.standby import primary_and_standby
 
 WHOLE_PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
 #: As far as it is about the process: the rest is about the server.
@@ -579,3 +582,29 @@ def test_the_page_lists_the_metrics(db: Database) -> None:
     told = {family.name for family in DatabaseCollector({"db": db}, [Cache(MemoryTier())]).describe()}
     listed = set(re.findall(r"`(sqlkit_\w+)`", PAGE))
     assert {name.removesuffix("_total") for name in listed} == told
+
+
+# Replicas.
+
+
+def test_replicas_count_for_their_database(server: TestServer, told: Told) -> None:
+    """What a replica answers is in the figures and spans of the Database; Prometheus is told how each replica is."""
+    with (
+        primary_and_standby(server.bindir) as pair,
+        Database.connect(pair.dsn, replicas=[pair.standby.dsn], pool_max_size=2) as db,
+        instrument(db, **told.providers()),
+    ):
+        deadline = time.monotonic() + 10
+        while not db.status().replicas[0].serving:
+            assert time.monotonic() < deadline, "the replica does not serve"
+            time.sleep(0.01)
+        assert replica_queries.here(db).startswith("standby")
+        assert not replica_queries.unmarked(db).startswith("standby")
+        found = db.statistics()
+        (replica,) = db.status().replicas
+        text = samples(metrics_text({"shop": db}))
+    assert {query.name.rpartition(".")[2]: query.calls for query in found} == {"here": 1, "unmarked": 1}
+    assert [span.name.rpartition(".")[2] for span in told.spans] == ["here", "unmarked"]
+    assert text["sqlkit_replica_serving", "shop", replica.database] == 1
+    assert 0 <= text["sqlkit_replica_lag_seconds", "shop", replica.database] < 10
+    assert text["sqlkit_replica_used", "shop", replica.database] == 0
