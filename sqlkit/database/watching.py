@@ -102,7 +102,7 @@ def _watch(watched: Watched, every: float, ended: threading.Event) -> None:
 
 
 def _connect(settings: Settings) -> psycopg.Connection[Any]:
-    keywords = connect_keywords(settings) | {"connect_timeout": CONNECT_WITHIN}
+    keywords: dict[str, Any] = connect_keywords(settings) | {"connect_timeout": CONNECT_WITHIN}
     return psycopg.Connection.connect(settings.dsn(), **keywords)
 
 

@@ -135,7 +135,7 @@ class Flow(OpenEnd):
             if self.taken:
                 raise closed_by_another(self.course.query)
             raise StopIteration
-        chunk = None
+        chunk = other = None
         failed = True
         try:
             if not self.started:
@@ -222,7 +222,7 @@ class AsyncFlow(OpenEnd):
             if self.taken:
                 raise closed_by_another(self.course.query)
             raise StopAsyncIteration
-        chunk = None
+        chunk = other = None
         failed = True
         try:
             if not self.started:
