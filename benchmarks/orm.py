@@ -42,13 +42,17 @@ class SqlModelSong(SQLModel, table=True):  # type: ignore[call-arg]  # SQLModel 
     note: str | None = None
 
 
-def engine_on(dsn: str) -> Any:
-    """Make SQLAlchemy's engine on psycopg, for a DSN as libpq takes it."""
+def engine_on(dsn: str, *, isolation: str | None = "AUTOCOMMIT") -> Any:
+    """Make SQLAlchemy's engine on psycopg, for a DSN as libpq takes it.
+
+    In autocommit it sends no BEGIN and ROLLBACK around each use, as it does with ``isolation=None``: so its
+    documentation has it, and so most programs run.
+    """
     from psycopg.conninfo import conninfo_to_dict
 
     parts = conninfo_to_dict(dsn)
     url = make_url("postgresql+psycopg://").set(query={key: str(value) for key, value in parts.items()})
-    return create_engine(url, isolation_level="AUTOCOMMIT")
+    return create_engine(url) if isolation is None else create_engine(url, isolation_level=isolation)
 
 
 class Imported(Base):

@@ -23,6 +23,7 @@ from sqlkit import Database
 __all__ = ["point"]
 
 BARE, CLASS_ROW, CORE, GET = "psycopg tuple", "psycopg class_row", "SQLAlchemy Core, row", "SQLAlchemy Session.get"
+GET_AUTOCOMMIT = "SQLAlchemy Session.get, engine in autocommit"
 POOLED = "sqlkit, Database"
 LIMITS = (
     Limit(BARE, at_most=0.85),
@@ -30,6 +31,7 @@ LIMITS = (
     Limit(BARE, at_most=1.15, of=POOLED),
     Limit(CORE, at_most=0.40, of=POOLED),
     Limit(GET, at_most=0.10, of=POOLED),
+    Limit(GET_AUTOCOMMIT, at_most=0.10, of=POOLED),
 )
 
 
@@ -45,6 +47,8 @@ def point(dsn: str, size: Size) -> Iterator[list[Work]]:
         db = stack.enter_context(Database.connect(dsn))
         engine = engine_on(dsn)
         stack.callback(engine.dispose)
+        usual = engine_on(dsn, isolation=None)
+        stack.callback(usual.dispose)
         runner = stack.enter_context(asyncio.Runner())
         single = runner.run(asyncpg.connect(dsn))
         stack.callback(lambda: runner.run(single.close()))
@@ -64,11 +68,15 @@ def point(dsn: str, size: Size) -> Iterator[list[Work]]:
                 return Song.model_validate(found.mappings().one())
 
         def with_get() -> Any:
+            with Session(usual) as session:
+                return session.get(OrmSong, 7)
+
+        def with_get_in_autocommit() -> Any:
             with Session(engine) as session:
                 return session.get(OrmSong, 7)
 
         def with_sqlmodel() -> Any:
-            with Session(engine) as session:
+            with Session(usual) as session:
                 return session.get(SqlModelSong, 7)
 
         async def with_asyncpg() -> Song:
@@ -89,6 +97,7 @@ def point(dsn: str, size: Size) -> Iterator[list[Work]]:
                     CORE: with_core,
                     "SQLAlchemy text, model": with_core_text,
                     GET: with_get,
+                    GET_AUTOCOMMIT: with_get_in_autocommit,
                     "SQLModel Session.get": with_sqlmodel,
                 },
                 LIMITS,
