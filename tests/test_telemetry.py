@@ -45,14 +45,16 @@ from sqlkit.fastapi import database_of, lifespan_of, metrics_router
 from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
 from sqlkit.testing import TestServer
-from tests.replica_queries import queries as replica_queries
+from tests.replicas.queries import queries as replica_queries
 from tests.serving import served
-from tests.standby import primary_and_standby
+from tests.replicas.standby import primary_and_standby
 
 WHOLE_PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
 #: As far as it is about the process: the rest is about the server.
 PAGE = re.split(r"(?<=\n)## ", WHOLE_PAGE.partition("## OpenTelemetry")[2])[0]
 PAGE = WHOLE_PAGE.partition("## OpenTelemetry")[0] + PAGE
+
+COUNT = "db.client.connection.count"
 
 SQL = """
 -- name: numbers
@@ -470,7 +472,7 @@ def test_pool_metrics(dsn: str, queries: Queries, told: Told) -> None:
     ):
         with pytest.raises(PoolExhausted):
             asyncio.run(asyncio.to_thread(queries.numbers, db, n=1))
-        counts = told.points("db.client.connection.count")
+        counts = told.points(COUNT)
         others = {
             name: [(point.value, dict(point.attributes)) for point in told.points(f"db.client.connection.{name}")]
             for name in ("max", "idle.min", "pending_requests", "timeouts")
@@ -493,7 +495,7 @@ def test_nothing_is_told_once_it_is_stopped(db: Database, queries: Queries, told
     watching.stop()
     queries.numbers(db, n=1)
     assert len(told.spans) == 1
-    assert told.points("db.client.connection.count") == []
+    assert told.points(COUNT) == told.points("db.client.connection.pending_requests") == []
     assert [point.count for point in told.points("db.client.operation.duration")] == [1]
     assert db.statistics()["numbers"].calls == 2
 
@@ -603,6 +605,8 @@ def test_replicas_count_for_their_database(server: TestServer, told: Told) -> No
         found = db.statistics()
         (replica,) = db.status().replicas
         text = samples(metrics_text({"shop": db}))
+        pools = {point.attributes["db.client.connection.pool.name"] for point in told.points(COUNT)}
+    assert pools == {db.settings.name, f"{db.settings.name} ({replica.database})"}
     assert {query.name.rpartition(".")[2]: query.calls for query in found} == {"here": 1, "unmarked": 1}
     assert [span.name.rpartition(".")[2] for span in told.spans] == ["here", "unmarked"]
     assert text["sqlkit_replica_serving", "shop", replica.database] == 1

@@ -14,8 +14,8 @@ import pytest
 
 from sqlkit import AsyncDatabase, Database
 from sqlkit.testing import TestServer
-from tests.replica_queries import TABLES, async_queries, queries
-from tests.standby import Pair, primary_and_standby
+from tests.replicas.queries import TABLES, async_queries, queries
+from tests.replicas.standby import Pair, primary_and_standby
 
 SOON = 15.0
 WITHOUT_PRIMARY = 0.7  # seconds from the kill to the promotion
