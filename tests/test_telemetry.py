@@ -46,8 +46,8 @@ from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
 from sqlkit.testing import TestServer
 from tests.replicas.queries import queries as replica_queries
-from tests.serving import served
 from tests.replicas.standby import primary_and_standby
+from tests.serving import served
 
 WHOLE_PAGE = (Path(__file__).parent.parent / "docs" / "monitoring.md").read_text(encoding="utf-8")
 #: As far as it is about the process: the rest is about the server.
