@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -327,6 +329,19 @@ def test_what_a_reader_raises_is_no_error_of_the_query(db: Database, queries: Qu
     with pytest.raises(KeyError):
         read()
     assert figures(db, "flow")[2] == {}
+
+
+def test_an_interrupted_call_is_counted(db: Database, queries: Queries) -> None:
+    """Ctrl-C in the middle of a call is a call that failed, and its time is known."""
+    timer = threading.Timer(0.2, os.kill, [os.getpid(), signal.SIGINT])
+    queries.numbers(db, n=1)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        queries.sleep(db, seconds=30)
+    timer.join()
+    found = db.statistics()["sleep"]
+    assert (found.calls, found.rows, found.failed) == (1, 0, 1)
+    assert 0.1 <= found.seconds < 10
 
 
 # On asyncio.

@@ -15,7 +15,7 @@ https://opentelemetry.io/docs/specs/semconv/database/postgresql/ (1.33 and later
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, TypeAlias
 
@@ -192,34 +192,47 @@ def _of_error(error: BaseException) -> Attributes:
 
 
 class _Pool:
-    """The pool's figures, which are read when they are exported."""
+    """The figures of the pool and of its replicas' pools, which are read when they are exported."""
 
     def __init__(self, db: Watched, name: str, meter: Meter) -> None:
         self._db = db
-        self._labels: Attributes = {"db.client.connection.pool.name": name}
+        self._name = name
         self.stopped = False
         gauge = meter.create_observable_up_down_counter
         gauge("db.client.connection.count", [self._counts], "{connection}", "Connections, idle or used.")
         gauge("db.client.connection.max", [self._of("max_size")], "{connection}", "Connections at most.")
         gauge("db.client.connection.idle.min", [self._of("min_size")], "{connection}", "Connections that are kept.")
-        gauge("db.client.connection.pending_requests", [self._of("waiting")], "{request}", "Callers who wait.")
+        gauge("db.client.connection.pending_requests", [self._waiting], "{request}", "Callers who wait.")
         meter.create_observable_counter(
             "db.client.connection.timeouts", [self._timeouts], "{timeout}", "Callers who waited in vain."
         )
 
-    def _counts(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002  the API's signature
+    def _labels(self, replica: str | None = None) -> Attributes:
+        return {"db.client.connection.pool.name": self._name if replica is None else f"{self._name} ({replica})"}
+
+    def _counts(self, options: CallbackOptions) -> Iterator[Observation]:  # noqa: ARG002  the API's signature
         if self.stopped:
-            return []
+            return
         status = self._db.status()
-        used = {**self._labels, "db.client.connection.state": "used"}
-        idle = {**self._labels, "db.client.connection.state": "idle"}
-        return [Observation(status.checked_out, used), Observation(status.available, idle)]
+        pools = [(self._labels(), status.checked_out, status.available)]
+        pools += [(self._labels(one.database), one.checked_out, one.size - one.checked_out) for one in status.replicas]
+        for labels, used, idle in pools:
+            yield Observation(used, {**labels, "db.client.connection.state": "used"})
+            yield Observation(idle, {**labels, "db.client.connection.state": "idle"})
+
+    def _waiting(self, options: CallbackOptions) -> Iterator[Observation]:  # noqa: ARG002  the API's signature
+        if self.stopped:
+            return
+        status = self._db.status()
+        yield Observation(status.waiting, self._labels())
+        for replica in status.replicas:
+            yield Observation(replica.waiting, self._labels(replica.database))
 
     def _of(self, figure: str) -> Callable[[CallbackOptions], Iterable[Observation]]:
         def read(options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG001  the API's signature
-            return [] if self.stopped else [Observation(getattr(self._db.status(), figure), self._labels)]
+            return [] if self.stopped else [Observation(getattr(self._db.status(), figure), self._labels())]
 
         return read
 
     def _timeouts(self, options: CallbackOptions) -> Iterable[Observation]:  # noqa: ARG002  the API's signature
-        return [] if self.stopped else [Observation(self._db.tally.timeouts, self._labels)]
+        return [] if self.stopped else [Observation(self._db.tally.timeouts, self._labels())]
