@@ -322,8 +322,27 @@ def test_a_restore_is_whole(db: Database, empty: Database, tmp_path: Path) -> No
     backup_database_data(db, path)
     path.write_text(path.read_text(encoding="utf-8").replace('"size_bytes": 46', '"size_bytes": -46'), encoding="utf-8")
     with pytest.raises(psycopg.errors.CheckViolation):
-        restore_database_data(empty, path)
+        restore_database_data(empty, path, checked=False)
     assert not any(dump(empty).values())
+
+
+def test_one_letter_that_changed(db: Database, empty: Database, tmp_path: Path) -> None:
+    """A backup that still is JSON, but not as it was written, is refused, unless it was edited on purpose."""
+    fill(db)
+    path = tmp_path / "backup.json"
+    counts = backup_database_data(db, path)
+    path.write_bytes(path.read_bytes().replace(b"ada@example.org", b"adb@example.org"))
+    with pytest.raises(BackupError, match="is damaged: it is not as it was written"):
+        restore_database_data(empty, path)
+    assert not backup.has_rows(empty)
+    assert restore_database_data(empty, path, checked=False) == counts
+    assert next(iter(users.list_users(empty))).email == "adb@example.org"
+
+
+def test_a_backup_that_cannot_be_written(db: Database, tmp_path: Path) -> None:
+    """A folder that is not there is named."""
+    with pytest.raises(BackupError, match=r"backup\.json: cannot be written: No such file"):
+        backup_database_data(db, tmp_path / "nothing" / "backup.json")
 
 
 @pytest.mark.parametrize(

@@ -419,6 +419,23 @@ def test_reset(run: Run, dsn: str, name: str) -> None:
         assert conn.execute("select count(*) from users").fetchone() == (0,)
 
 
+def test_reset_of_ones_own(run: Run, dsn: str, tmp_path: Path) -> None:
+    """The migrations of a folder are rolled back and applied again, in their schema alone."""
+    place = tmp_path / "mine"
+    place.mkdir()
+    (place / "0001.create-things.sql").write_text("create table things (a int);\n")
+    (place / "0001.create-things.rollback.sql").write_text("drop table things;\n")
+    for schema in ("one", "two"):
+        assert run("migrate", "--migrations", place, "--dsn", dsn, "--schema", schema).exit_code == 0
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("insert into one.things values (1)")
+        conn.execute("insert into two.things values (1)")
+        done = run("reset", "--migrations", place, "--dsn", dsn, "--schema", "one", *confirmed(dsn))
+        assert (done.exit_code, done.stdout) == (0, "1 migrations rolled back, 1 applied\n")
+        counts = "select (select count(*) from one.things), (select count(*) from two.things)"
+        assert conn.execute(counts).fetchone() == (0, 1)
+
+
 DESTROYING = [
     ("reset", "--app", "voxstitch"),
     ("migrate", "down", "--app", "voxstitch"),

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from sqlkit.apps.analysis.events import SYSTEM_LOGS
 from sqlkit.apps.analysis.system import backup
 from sqlkit.caching.statements import invalidate_all
 from sqlkit.database import View
-from sqlkit.errors import SqlkitError
+from sqlkit.errors import BackupError
 from sqlkit.operations.partitions import make_partitions
 
 __all__ = ["BackupError", "backup_database_data", "restore_database_data"]
@@ -24,53 +28,72 @@ FORMAT = "sqlkit analysis backup 1"
 TABLES = ("users", "data_analyses", "analysis_files", "tool_generations", "system_logs")
 
 BATCH = 1000
-
-
-class BackupError(SqlkitError):
-    """A file that is no backup, or a database that is not empty; nothing was written."""
+CHECKSUM = b', "sha256": "'
 
 
 def backup_database_data(db: View, path: str | Path = "backup.json") -> dict[str, int]:
     """Write all rows to a JSON file, as they were at one moment; return how many of each table.
 
     Rows are written as PostgreSQL spells them, with all digits of their numbers. The file stands there when it is
-    whole, in place of an older one, and only its owner reads it: there are hashes of passwords in it. The cache is
-    left out.
+    whole, in place of an older one, and only its owner reads it: there are hashes of passwords in it. Its last key is
+    the SHA-256 of what is before. The cache is left out. BackupError where the file cannot be written.
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.name}.unfinished")
     counts: dict[str, int] = {}
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.unfinished")
     try:
         with (
             db.transaction("repeatable read", read_only=True) as conn,
-            os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file,
+            os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
         ):
-            head = {"format": FORMAT, "taken_at": datetime.now(UTC).isoformat()}
-            file.write(f'{json.dumps(head)[:-1]}, "tables": {{')
-            for number, table in enumerate(TABLES):
-                file.write(f'{"," if number else ""}\n"{table}": [')
-                counts[table] = 0
-                with getattr(backup, f"dump_{table}")(conn) as rows:
-                    for line in rows:
-                        file.write(f"{',' if counts[table] else ''}\n{line}")
-                        counts[table] += 1
-                file.write("\n]")
-            file.write("\n}}\n")
+            digest = hashlib.sha256()
+            for piece in _pieces(conn, counts):
+                file.write(encoded := piece.encode())
+                digest.update(encoded)
+            file.write(f'{CHECKSUM.decode()}{digest.hexdigest()}"}}\n'.encode())
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise BackupError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
     return counts
 
 
-def restore_database_data(db: View, path: str | Path = "backup.json") -> dict[str, int]:
+def _pieces(conn: psycopg.Connection[Any], counts: dict[str, int]) -> Iterator[str]:
+    """Yield the file's text but for its checksum, and count the rows of each table."""
+    head = {"format": FORMAT, "taken_at": datetime.now(UTC).isoformat()}
+    yield f'{json.dumps(head)[:-1]}, "tables": {{'
+    for number, table in enumerate(TABLES):
+        yield f'{"," if number else ""}\n"{table}": ['
+        counts[table] = 0
+        with getattr(backup, f"dump_{table}")(conn) as rows:
+            for line in rows:
+                yield f"{',' if counts[table] else ''}\n{line}"
+                counts[table] += 1
+        yield "\n]"
+    yield "\n}"
+
+
+def _sync(folder: Path) -> None:
+    """Let the file's name reach the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def restore_database_data(db: View, path: str | Path = "backup.json", *, checked: bool = True) -> dict[str, int]:
     """Write the rows of a backup into a database that has none, all or nothing; return how many of each table.
 
-    The partitions of the log are made as its lines need them. BackupError where the file is no backup, or where there
-    are rows already.
+    The partitions of the log are made as its lines need them. BackupError where the file is no backup or not as it
+    was written, or where there are rows already. ``checked=False`` takes a file that somebody has edited on purpose.
     """
-    tables = _read(Path(path))
+    path = Path(path)
+    tables = _read(path, checked=checked)
     counts: dict[str, int] = {}
     with db.transaction("serializable") as conn:
         if backup.has_rows(conn):
@@ -84,10 +107,11 @@ def restore_database_data(db: View, path: str | Path = "backup.json") -> dict[st
     return counts
 
 
-def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
+def _read(path: Path, *, checked: bool) -> dict[str, list[dict[str, Any]]]:
     """Read a backup; a number keeps all its digits."""
     try:
-        content = json.loads(path.read_bytes(), parse_float=Decimal, parse_int=_whole)
+        written = path.read_bytes()
+        content = json.loads(written, parse_float=Decimal, parse_int=_whole)
     except OSError as error:
         raise BackupError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError):
@@ -98,6 +122,10 @@ def _read(path: Path) -> dict[str, list[dict[str, Any]]]:
     for table, rows in tables.items():
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise BackupError(f"{path}: {table}: is no list of rows")
+    _times(path, tables["system_logs"])
+    body = written.rpartition(CHECKSUM)[0]
+    if checked and content.get("sha256") != hashlib.sha256(body).hexdigest():
+        raise BackupError(f"{path}: is damaged: it is not as it was written (SHA-256); use another backup")
     return {table: tables[table] for table in TABLES}
 
 

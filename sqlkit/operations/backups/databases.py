@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,6 @@ from sqlkit.operations.backups.manifest import Locale, Manifest
 __all__ = ["Place", "connected", "drop_schemas", "make_extension", "make_roles", "opened_place", "prepare"]
 
 MARK = "sqlkit: a restore that is not finished"
-MAINTENANCE = ("postgres", "template1")
 LEAVING_SECONDS = 10.0
 
 
@@ -59,7 +58,8 @@ def opened_place(dsn: str, name: str, locale: Locale | None, *, throw_away: bool
             raise BackupError(f"{name}: somebody else is restoring into it")
         for left in catalogue.list_unfinished(conn, mark=MARK):
             if catalogue.try_restore_lock(conn, key=_key(left)):  # else its restore is still at it
-                _drop(conn, left)
+                with suppress(errors.InsufficientPrivilege):  # it is somebody else's
+                    _drop(conn, left)
         if not throw_away and catalogue.has_database(conn, name=name):
             yield _standing(database_url(dsn, database=name), name)
             return
@@ -87,16 +87,15 @@ def _standing(dsn: str, name: str) -> Place:
 def _maintenance(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """Connect to a database of the server's own: every restore to the same one, for locks are of one database."""
     reason: BackupError | None = None
-    for name in MAINTENANCE:
-        try:
-            entered = connected(database_url(dsn, database=name))
-            conn = entered.__enter__()
-        except BackupError as error:
-            reason = reason or error
-            continue
-        with conn:
+    with ExitStack() as stack:
+        for address in (database_url(dsn, database="postgres"), dsn):  # not template1, which must be free to be copied
+            try:
+                conn = stack.enter_context(connected(address))
+            except BackupError as error:
+                reason = reason or error
+                continue
             yield conn
-        return
+            return
     assert reason is not None  # noqa: S101 - there are two to try
     raise reason
 

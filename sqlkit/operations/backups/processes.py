@@ -114,6 +114,18 @@ class Child:
             self._listener.join(LEAVE_SECONDS)
             return status
 
+    def forget(self, command: str) -> bool:
+        """Forget the complaints that were about a statement, as it is told behind them; say whether there were any."""
+        kept: list[str] = []
+        for line in self.lines:
+            if line == command and kept:
+                kept.pop()
+            else:
+                kept.append(line)
+        forgotten = len(kept) < len(self.lines)
+        self.lines = kept
+        return forgotten
+
     def failure(self, status: int) -> BackupError:
         """Return the error that says why it ended so; of the server's words the sentence without a row's values."""
         reasons = [found["reason"] for line in self.lines if (found := REASON.match(line))]
