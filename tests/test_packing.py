@@ -190,3 +190,45 @@ def test_fields_of_models_are_read_as_attributes(
     """The short way to a model's fields gives what its attributes give, also where a subclass has other ideas."""
     read = attrgetter("title", "tempo")
     assert reader_of_all(read, annotation)(items) == wanted == list(map(read, items))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("float4", [1.5, 1e300]),
+        ("float4", [0.0, 1e-300]),
+        ("float4", [10**400]),
+        ("int2", [1, 2**15]),
+        ("int4", [None, -(2**31) - 1]),
+        ("int8", [2**63]),
+        ("bool", [True, 2]),
+        ("bool", [None, "no"]),
+        ("timestamptz", [datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1)]),
+        ("timestamp", [None, datetime(2024, 1, 1, tzinfo=UTC)]),
+        ("time", [time(1, tzinfo=UTC)]),
+        ("date", [datetime(2024, 1, 1)]),
+        ("uuid", ["7" * 32]),
+        ("text", [b"bytes"]),
+        ("bytea", ["text"]),
+        ("interval", [5]),
+    ],
+)
+def test_what_must_be_converted_or_refused_is_not_packed(bench: Bench, name: str, values: list[Any]) -> None:
+    """One value among many that its column does not take as it is sends all of them the careful way."""
+    assert bench.packed([name], [(value,) for value in values]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("float4", [0.0, -0.0, math.inf, math.nan, None, 1.5, 2**100]),
+        ("float8", [0, 1.5, None, True, Decimal("1.5")]),
+        ("int4", [True, Kind.TWO, None, -(2**31)]),
+        ("bool", [1, 0, None, False]),
+        ("mood", [Colour.RED, "blue", None]),
+    ],
+)
+def test_what_is_another_type_of_the_same_value_is_packed(bench: Bench, name: str, values: list[Any]) -> None:
+    """What conversion would make of a value is what is written of it."""
+    rows = [(value,) for value in values]
+    assert bench.packed([name], rows) == bench.singly([name], rows) is not None

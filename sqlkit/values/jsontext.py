@@ -28,6 +28,9 @@ NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 #: Schemas of which a value may be a float, or anything.
 OPEN = frozenset({"float", "any", "is-instance", "callable"})
+#: json.dumps makes such an encoder at each call.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+
 NO_NAN = "JSON has no NaN and no infinity"
 
 
@@ -66,7 +69,7 @@ def json_text(value: Any) -> str:
     if isinstance(value, BaseModel):
         return _model_text(value)
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _encode(value)
     except TypeError:
         return _text(value)
     except ValueError:

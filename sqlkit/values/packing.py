@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import repeat
-from operator import itemgetter, methodcaller
+from operator import attrgetter, itemgetter
 from struct import error as struct_error
-from struct import pack
+from struct import pack, unpack
 from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -25,15 +25,13 @@ from psycopg._copy_base import format_row_binary
 from psycopg.abc import Transformer
 from psycopg.pq import Format
 
-from sqlkit.values.encoders import BYTEA_OID, TEXTS, CopyFormat
+from sqlkit.values.encoders import TEXTS, CopyFormat
 
 __all__ = ["HEADER", "TRAILER", "Packer"]
 
 #: What a binary COPY begins and ends with: PostgreSQL's manual, "Binary Format" of COPY.
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
-
-INT4_OID, INT8_OID = 23, 20
 
 Column: TypeAlias = Sequence[Any]
 
@@ -54,18 +52,15 @@ class Packer:
     def __init__(self, form: CopyFormat, transformer: Transformer) -> None:
         self.checks: list[tuple[Callable[[Any], Any], Check]] = []
         self.changes: list[tuple[int, Change]] = []
-        types = list(form.types or ())
-        for index, pgtype in enumerate(form.pgtypes):
-            name = pgtype.name
+        for index, (pgtype, encode) in enumerate(zip(form.pgtypes, form.encoders, strict=True)):
             if pgtype.kind == "e":
-                self.changes.append((index, _labels(form.encoders[index])))
-            elif name in CHECKS:
-                self.checks.append((itemgetter(index), CHECKS[name]))
-            elif name not in UNASKED:
-                change, types[index] = CHANGES.get(name) or (_each(form.encoders[index]), types[index])
-                self.changes.append((index, change))
+                self.changes.append((index, _labels(encode)))
+            elif pgtype.name in CHECKS:
+                self.checks.append((itemgetter(index), CHECKS[pgtype.name]))
+            elif pgtype.name not in UNASKED:
+                self.changes.append((index, _each(encode)))
         self.transformer = transformer
-        transformer.set_dumper_types(types, Format.BINARY)
+        transformer.set_dumper_types(form.types or (), Format.BINARY)
 
     def pack(self, rows: list[Any], into: bytearray) -> None:
         """Write the rows behind what stands in ``into``; any exception says that they must go one by one."""
@@ -116,49 +111,30 @@ def _each(encode: Callable[[Any], Any]) -> Change:
     return lambda column: list(map(encode, column))
 
 
-def _converted(kind: type, convert: Callable[[Any], Any]) -> Change:
+def _moments(kind: type, *, zoned: bool) -> Check:
+    """Look at what has a zone or has none; with ``zoned`` each has one, without it none."""
     only = _only(kind)
 
-    def change(column: Column) -> Column:
+    def check(column: Column) -> None:
         only(column)
-        if None in column:
-            return [None if value is None else convert(value) for value in column]
-        return list(map(convert, column))
+        present = column if None not in column else [value for value in column if value is not None]
+        zones = list(map(zone_of, present))
+        if (None in zones) if zoned else zones.count(None) < len(zones):
+            raise Unpackable
 
-    return change
-
-
-EPOCH = datetime(2000, 1, 1)
-EPOCH_UTC = datetime(2000, 1, 1, tzinfo=UTC)
-EPOCH_DAY = date(2000, 1, 1).toordinal()
+    return check
 
 
-def _micros_utc(value: datetime) -> int:
-    since = value - EPOCH_UTC  # TypeError where the zone is missing
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _micros(value: datetime) -> int:
-    since = value - EPOCH  # TypeError where there is a zone
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _micros_of_day(value: time) -> int:
-    if value.tzinfo is not None:
+def _reals(column: Column) -> None:
+    _numbers(column)
+    present = [value for value in column if value is not None]
+    code = f"<{len(present)}f"  # of the standard size: the native one is not looked at
+    if unpack(code, pack(code, *present)).count(0) != present.count(0):  # what is too small for a real is none of it
         raise Unpackable
-    return ((value.hour * 60 + value.minute) * 60 + value.second) * 1_000_000 + value.microsecond
 
 
-_sixteen = methodcaller("to_bytes", 16, "big")
-
-
-def _days(value: date) -> int:
-    return value.toordinal() - EPOCH_DAY
-
-
-def _uuid(value: UUID) -> bytes:
-    return _sixteen(value.int)  # type: ignore[no-any-return]
-
+zone_of = attrgetter("tzinfo")
+_numbers = _only(float, int)
 
 #: Of a text and a number that may have a fraction nothing is asked: their dumpers refuse what is none.
 UNASKED = frozenset({*TEXTS, "float8"})
@@ -168,16 +144,14 @@ CHECKS: dict[str, Check] = {
     "int2": _integers("h"),
     "int4": _integers("i"),
     "int8": _integers("q"),
+    "float4": _reals,
     "numeric": _only(Decimal),
     "bool": _truths,
     "bytea": _only(bytes),
-}
-
-#: What a column becomes, by type, and what it is written as: timestamps are int8, a date int4, on the wire too.
-CHANGES: dict[str, tuple[Change, int]] = {
-    "uuid": (_converted(UUID, _uuid), BYTEA_OID),
-    "date": (_converted(date, _days), INT4_OID),
-    "time": (_converted(time, _micros_of_day), INT8_OID),
-    "timestamp": (_converted(datetime, _micros), INT8_OID),
-    "timestamptz": (_converted(datetime, _micros_utc), INT8_OID),
+    "uuid": _only(UUID),
+    "date": _only(date),
+    "interval": _only(timedelta),
+    "time": _moments(time, zoned=False),
+    "timestamp": _moments(datetime, zoned=False),
+    "timestamptz": _moments(datetime, zoned=True),
 }
