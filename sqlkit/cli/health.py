@@ -1,4 +1,4 @@
-"""``sqlkit health``: whether the database answers."""
+"""``sqlkit health``: whether the database answers, and what stands beside it: the replicas, the cache in Redis."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ import typer
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, opened_target
 from sqlkit.database import Database
-from sqlkit.errors import EmbeddedError, PoolExhausted
+from sqlkit.errors import ConfigurationError, EmbeddedError, PoolExhausted
+from sqlkit.operations.units import seconds_text
 from sqlkit.settings import Settings
 
 __all__ = ["health"]
+
+#: A key that nobody keeps: to be asked for it is to be asked at all.
+NO_KEY = "sqlkit health"
 
 
 def health(
@@ -24,8 +28,14 @@ def health(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as one JSON object.")] = False,
     within: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds to wait for an answer.")] = 5.0,
 ) -> None:
-    """Say whether the database answers: status 0 if it does, 1 if not."""
-    found = _ask(dsn, folder, within)
+    """Say whether the database answers: status 0 if it does, 1 if not.
+
+    Replicas (DATABASE_REPLICAS) and the cache in Redis (REDIS_URL) are told where they are named; what fails there
+    is told, and calls go on without it, so the status is the database's.
+
+    Examples: sqlkit health; sqlkit health --json --within 1 | jq .healthy
+    """
+    found = _ask(dsn, folder, within) | {"caches": _caches(within)}
     if as_json:
         typer.echo(json.dumps(found))
     else:
@@ -43,11 +53,32 @@ def _ask(dsn: str | None, folder: Path | None, within: float) -> dict[str, Any]:
 
 def _ask_server(settings: Settings, within: float) -> dict[str, Any]:
     place = {"database": settings.safe_dsn}
+    one = {"application_name": "sqlkit health", "pool_min_size": 1, "pool_max_size": 1}
     try:
-        with Database.connect(settings, connect_timeout=within, pool_min_size=1, pool_max_size=1) as db:
+        with Database.connect(settings, connect_timeout=within, **one) as db:
             return asdict(db.health(within)) | place
     except PoolExhausted as error:
         return {"healthy": False, "reasons": [" ".join(str(error.__cause__ or error).split())]} | place
+
+
+def _caches(within: float) -> list[dict[str, Any]]:
+    """Ask the cache in Redis for a key, where one is named."""
+    from sqlkit.caching import RedisTier
+    from sqlkit.caching.redis import redis_url
+
+    try:
+        url = redis_url()
+        if url is None:
+            return []
+        tier = RedisTier(url, timeout=within)
+    except ConfigurationError as error:
+        return [{"name": "redis", "healthy": False, "reason": str(error)}]
+    try:
+        tier.get_many([NO_KEY])
+        reason = tier.health().reason
+    finally:
+        tier.close()
+    return [{"name": "redis", "healthy": reason is None, "reason": reason}]
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -55,8 +86,11 @@ def _show(found: dict[str, Any]) -> None:
     if found.get("server_version"):
         role = "a standby" if found["in_recovery"] else "a primary"
         lines.append(f"PostgreSQL {found['server_version']}, {role}, one round trip in {found['latency_ms']:.1f} ms")
-    for replica in (found.get("pool") or {}).get("replicas", ()):
-        lag = "" if replica["lag"] is None else f", at most {replica['lag']:.1f} s behind"
-        lines.append(f"replica {replica['database']}: {replica['reason'] or 'serves'}{lag}")
     lines += found["reasons"]
+    for replica in found.get("pool", {}).get("replicas", ()):
+        behind = "" if replica["lag"] is None else f", {seconds_text(replica['lag'])} behind at most"
+        state = f"serves reads{behind}" if replica["serving"] else f"serves no reads: {replica['reason']}"
+        lines.append(f"replica {replica['database']}: {state}")
+    for cache in found["caches"]:
+        lines.append(f"cache {cache['name']}: {'answers' if cache['healthy'] else cache['reason']}")
     answers.print("\n".join(lines), markup=False, soft_wrap=True)

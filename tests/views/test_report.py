@@ -20,8 +20,8 @@ from sqlkit.operations import Overview, html_report, look
 from sqlkit.operations.page.charts import bar, span, stacked
 from sqlkit.operations.page.markup import Html, tag
 from sqlkit.testing import TestServer
-from tests.browser import Page, opened_page
-from tests.busy_server import actors, chain_of_three, opened_shop
+from tests.views.browser import Page, opened_page
+from tests.views.busy_server import actors, chain_of_three, opened_shop
 
 WIDTHS = (400, 1600)
 #: Names and texts that would do something if they were taken for markup.

@@ -18,7 +18,7 @@ from sqlkit.cli import drawn, output
 from sqlkit.cli.app import app
 from sqlkit.operations import Overview
 from sqlkit.testing import TestServer
-from tests.busy_server import actors, chain_of_three, opened_shop
+from tests.views.busy_server import actors, chain_of_three, opened_shop
 
 COMMANDS = ("status", "slow", "locks", "tables", "indexes")
 #: The keys that an answer as JSON has beside the views, by command.

@@ -18,7 +18,7 @@ from sqlkit.operations.names import RESERVED, written
 from sqlkit.operations.rates import statements_between
 from sqlkit.operations.slow import SlowBy, slow
 from sqlkit.testing import TestServer
-from tests.busy_server import actors
+from tests.views.busy_server import actors
 
 ONLOOKER = "sqlkit_test_onlooker"
 

@@ -16,7 +16,7 @@ from sqlkit.operations.indexes import UnindexedKey
 from sqlkit.operations.rates import rates_between, statements_between
 from sqlkit.operations.units import bytes_text, count_text, milliseconds_text, seconds_text, share_text
 from sqlkit.testing import TestServer
-from tests.busy_server import actors, chain_of_three, eventually, opened_shop
+from tests.views.busy_server import actors, chain_of_three, eventually, opened_shop
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ import pytest
 from sqlkit.cli.top import Frame
 from sqlkit.operations import Overview, look
 from sqlkit.testing import TestServer
-from tests.busy_server import actors, chain_of_three, eventually, opened_shop
+from tests.views.busy_server import actors, chain_of_three, eventually, opened_shop
 
 PROGRAM = "from sqlkit.cli import main; main()"
 ENTER, LEAVE, HIDE, SHOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25l", "\x1b[?25h"
