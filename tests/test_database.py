@@ -1223,7 +1223,14 @@ def test_names_of_psycopg_are_still_there() -> None:
     from psycopg._connection_base import BaseConnection
     from psycopg._preparing import PrepareManager
 
-    for name in ("_exec_command", "_set_autocommit_gen", "_deallocate", "_start_query", "_check_connection_ok"):
+    for name in (
+        "_exec_command",
+        "_set_autocommit_gen",
+        "_deallocate",
+        "_start_query",
+        "_get_tx_start_command",
+        "_check_connection_ok",
+    ):
         assert callable(getattr(BaseConnection, name))
     assert callable(PrepareManager.maybe_add_to_cache)
     for pool in (psycopg_pool.ConnectionPool, psycopg_pool.AsyncConnectionPool):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import itertools
 import signal
 import subprocess
 import sys
-import tempfile
 import textwrap
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -18,7 +16,7 @@ from typing import Any, Protocol
 
 import psycopg
 import pytest
-from psycopg.pq import Trace, TransactionStatus
+from psycopg.pq import TransactionStatus
 from pydantic import BaseModel, Field
 
 import sqlkit
@@ -39,49 +37,13 @@ from tests.songbook import (
     run,
     write_sql,
 )
+from tests.talking import Talk, listening
 
 book, book_dsn, module_database, db = songbook.book, songbook.book_dsn, songbook.module_database, songbook.db
 book_path, songs, async_songs = songbook.book_path, songbook.songs, songbook.async_songs
 
 Connection = psycopg.Connection[Any]
 IDLE, INTRANS, INERROR = TransactionStatus.IDLE, TransactionStatus.INTRANS, TransactionStatus.INERROR
-
-
-class Talk:
-    """What client and server said to each other: lines of libpq's trace, as (who, message, rest)."""
-
-    def __init__(self, text: str) -> None:
-        self.lines = [[*line.split("\t"), "", ""][:4] for line in text.splitlines()]
-
-    @property
-    def round_trips(self) -> int:
-        """How often the client waited for the server: the turns from its words to the server's."""
-        who = [line[0] for line in self.lines]
-        return sum(one == "F" and other == "B" for one, other in itertools.pairwise(who))
-
-    @property
-    def sent(self) -> list[str]:
-        """The messages of the client, by name."""
-        return [line[2] for line in self.lines if line[0] == "F"]
-
-    @property
-    def text(self) -> str:
-        """All that the client said."""
-        return "\n".join(line[3] for line in self.lines if line[0] == "F")
-
-
-@contextlib.contextmanager
-def listening(conn: psycopg.Connection[Any] | psycopg.AsyncConnection[Any]) -> Iterator[Callable[[], Talk]]:
-    """Trace a connection; the function given returns what was said, once the block is over."""
-    with tempfile.TemporaryFile("w+") as file:
-        conn.pgconn.trace(file.fileno())
-        conn.pgconn.set_trace_flags(Trace.SUPPRESS_TIMESTAMPS)
-        try:
-            yield lambda: Talk(text)
-        finally:
-            conn.pgconn.untrace()
-            file.seek(0)
-            text = file.read()
 
 
 @pytest.fixture
