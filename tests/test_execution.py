@@ -639,6 +639,7 @@ def test_calls_leave_memory_and_prepared_statements_flat(songs: Songs, one: Data
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_million_calls_leave_memory_and_prepared_statements_flat(songs: Songs, one: Database, book: Connection) -> None:
     """The long form: a million calls."""
     grown, prepared = measure_leak(songs, one, book, 1_000_000)
