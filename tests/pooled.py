@@ -44,6 +44,7 @@ QUERY_LAYER = (
     "test_shapes",
     "test_stale",
     "test_statements_properties",
+    "test_statistics",
     "test_streams",
     "test_tenants",
     "test_trust",
