@@ -18,6 +18,7 @@ from sqlkit.execution.arguments import not_encodable
 from sqlkit.execution.bulk import lacks
 from sqlkit.execution.prepared import Connection, Context
 from sqlkit.execution.query import Query
+from sqlkit.rows.collector import paused_collector
 from sqlkit.values.encoders import CopyFormat
 from sqlkit.values.packing import HEADER, TRAILER, Packer
 from sqlkit.values.parameters import Unfit
@@ -68,7 +69,8 @@ class RowWriter:
             self._one_by_one(items, data)
         else:
             try:
-                self.packer.pack(self.copy.read_all(items), data)
+                with paused_collector():  # a thousand tuples that are gone at once
+                    self.packer.pack(self.copy.read_all(items), data)
             except Exception:  # what it means is found out one by one
                 del data[start:]
                 self._one_by_one(items, data)
