@@ -40,11 +40,13 @@ from sqlkit import (
     Rows,
     fetch_all,
 )
-from sqlkit.caching import Cache, MemoryTier, cached
+from sqlkit.caching import Cache, MemoryTier, RedisTier, cached
+from sqlkit.caching.circuit import Circuit
 from sqlkit.fastapi import database_of, lifespan_of, metrics_router
 from sqlkit.telemetry.otel import BOUNDARIES, instrument
 from sqlkit.telemetry.prometheus import DatabaseCollector, metrics_text
 from sqlkit.testing import TestServer
+from tests.redis_server import RedisServer
 from tests.replicas.queries import queries as replica_queries
 from tests.replicas.standby import primary_and_standby
 from tests.serving import served
@@ -185,6 +187,23 @@ def test_prometheus_has_cache_hits_and_caches(db: Database, queries: Queries) ->
     assert found["sqlkit_cache_keys_total", "numbers", "hits"] >= 2
     assert found["sqlkit_cache_keys_total", "numbers", "fills"] == 1
     assert found["sqlkit_cache_circuit_open", "numbers", cache.statistics().tiers[0].name] == 0
+
+
+def test_prometheus_is_told_that_redis_is_down(db: Database, queries: Queries, tmp_path: Path) -> None:
+    """A circuit that opens is a gauge that is 1, with the calls that failed; calls answer from the database."""
+    redis = RedisServer(tmp_path)  # never started
+    tier = RedisTier(redis.url, circuit=Circuit(failures=2, pause=60))
+    cache = Cache(tier, name="sessions")
+    numbers = cached(queries.numbers, cache)
+    before = samples(metrics_text({"shop": db}, [cache]))
+    assert numbers(db, n=2) == numbers(db, n=2) == [1, 2]
+    name = cache.statistics().tiers[0].name
+    found = samples(metrics_text({"shop": db}, [cache]))
+    assert before["sqlkit_cache_circuit_open", "sessions", name] == 0
+    assert found["sqlkit_cache_circuit_open", "sessions", name] == 1
+    assert found["sqlkit_cache_failures_total", "sessions", name] >= 2
+    assert found["sqlkit_query_duration_seconds_count", "shop", "shop.words.numbers"] == 2
+    tier.close()
 
 
 def test_prometheus_has_the_pool(dsn: str, queries: Queries) -> None:
