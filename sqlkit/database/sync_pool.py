@@ -16,7 +16,7 @@ from psycopg_pool.pool import AddConnection
 from sqlkit.connection import Memory, PooledConnection, memory_of, send
 from sqlkit.database.borrowing import RESET, left_unusable, log
 from sqlkit.database.holders import of_threads
-from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, PoolCore
+from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, JUST_NOW, PoolCore
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
@@ -86,13 +86,13 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
         deadline = 0.0
         while True:
             with self._lock:
-                conn: PooledConnection | None = self.pick()
+                conn: PooledConnection | None = self.pick() if self._pool else None
             if conn is None:
                 deadline = deadline or monotonic() + (within or self.timeout)
                 conn = self._wait(holder, deadline, within or self.timeout)
             memory: Memory = conn._sqlkit  # type: ignore[attr-defined]
             now = monotonic()
-            if self.is_fresh(conn, memory, now) or self._answers(conn):
+            if now - memory.returned < JUST_NOW or self.is_fresh(conn, memory, now) or self._answers(conn):
                 conn._pool = self  # so that the borrower's `with conn` does not close it
                 self.holders.lent[id(conn)] = (holder, get_ident(), now, conn)
                 return conn
