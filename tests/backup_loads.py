@@ -144,8 +144,9 @@ LOADS = {
 
 @dataclass
 class Written:
-    """How many steps the writers have done, and what went wrong."""
+    """What the load began with, how many steps its writers have done, and what went wrong."""
 
+    begun: Any = None
     steps: int = 0
     errors: list[BaseException] = field(default_factory=list)
 
@@ -156,12 +157,12 @@ def written(load: Load, dsn: str, writers: int = 2) -> Iterator[Written]:
     done, stop, first = Written(), threading.Event(), threading.Event()
     numbers = itertools.count(1)
     with Database.connect(dsn, schema=load.app, pool_min_size=1, pool_max_size=writers + 1) as db:
-        begun = load.begin(db)
+        done.begun = load.begin(db)
 
         def write() -> None:
             try:
                 while not stop.is_set():
-                    load.step(db, begun, next(numbers))
+                    load.step(db, done.begun, next(numbers))
                     done.steps += 1
                     first.set()
             except BaseException as error:
