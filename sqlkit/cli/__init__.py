@@ -1,4 +1,4 @@
-"""The command line: ``sqlkit demo``, ``migrate``, ``check``, ``describe``, ``generate``, ``psql``, ``health``.
+"""The command line: ``sqlkit demo``, ``migrate``, ``check``, ``describe``, ``generate``, ``psql``, ``health``, ``status``, ...
 
 One file for each family of commands; ``target`` says which database they mean, ``app`` how they end.
 """
