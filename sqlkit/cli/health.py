@@ -33,7 +33,7 @@ def health(
     Replicas (DATABASE_REPLICAS) and the cache in Redis (REDIS_URL) are told where they are named; what fails there
     is told, and calls go on without it, so the status is the database's.
 
-    Examples: sqlkit health; sqlkit health --json --within 1 | jq .healthy
+    Example: sqlkit health --json --within 1 | jq .healthy
     """
     found = _ask(dsn, folder, within) | {"caches": _caches(within)}
     if as_json:

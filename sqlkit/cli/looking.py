@@ -109,7 +109,7 @@ def slow_command(
 ) -> None:
     """Show the slowest statements with their names, from pg_stat_statements.
 
-    Examples: sqlkit slow; sqlkit slow --by mean --limit 5
+    Example: sqlkit slow --by mean --limit 5
     """
     with opened_database("slow", dsn, folder) as (db, place):
         seen = look(db, ("statements",), slow_by=by.value, slow_limit=limit, within=within)
@@ -148,7 +148,9 @@ def tables_command(
 ) -> None:
     """Show tables: size, rows, dead rows, bloat, how they are read; and which large ones are read from end to end.
 
-    Examples: sqlkit tables --order dead; sqlkit tables --large 100
+    Example: sqlkit tables --order dead
+
+    Example: sqlkit tables --large 100
     """
     with opened_database("tables", dsn, folder) as (db, place):
         seen = look(db, ("tables",), within=within)

@@ -34,8 +34,11 @@ def report_command(
 ) -> None:
     """Write one self-contained HTML page with all views of the server, with charts, to be sent to a colleague.
 
-    It holds the texts of statements, without their values. Examples: sqlkit report --html report.html;
-    sqlkit report --html - | ssh elsewhere 'cat > report.html'
+    It holds the texts of statements: those of sessions with whatever values they were sent with.
+
+    Example: sqlkit report --html report.html
+
+    Example: sqlkit report --html - | ssh elsewhere 'cat > report.html'
     """
     with opened_database("report", dsn, folder) as (db, place):
         seen = look(db, slow_limit=COMPARED, within=within)

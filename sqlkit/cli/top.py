@@ -44,7 +44,9 @@ def top_command(
 ) -> None:
     """Show who is at what and where the time goes, anew every few seconds; q or Ctrl-C ends it, space looks at once.
 
-    Examples: sqlkit top; sqlkit top --every 10; sqlkit top --once > now.txt
+    Example: sqlkit top --every 10
+
+    Example: sqlkit top --once > now.txt
     """
     with opened_database("top", dsn, folder, pool_timeout=within) as (db, place):
         if once or not answers.is_terminal or not sys.stdin.isatty():
