@@ -24,6 +24,11 @@ from sqlkit.operations.steps import Ask, Run, Steps
 __all__ = ["clocks", "dropped", "made", "standing"]
 
 
+#: No step waits for the disk: the DROP at the end does, for itself and all before it, and what a crash undoes before
+#: that the next run does again.
+UNHURRIED = {"synchronous_commit": "off"}
+
+
 def mark_of(table: Partitioned) -> str:
     """Return the comment of a partition that is to be dropped: a table that nobody marked is never dropped."""
     return f"sqlkit drops this partition of {table.table}"
@@ -196,7 +201,7 @@ def dropped(scene: Scene, table: Partitioned, before: datetime, patience: float)
         if pace.is_over:
             return PartitionReport(table.table, busy=_due(rows, before))
         yield from pace.pause()
-    settings = {**(dict(scene.local.settings) if scene.local else {}), **PLAIN}
+    settings = {**(dict(scene.local.settings) if scene.local else {}), **PLAIN, **UNHURRIED}
     earlier: dict[str, str] = {}
     try:
         earlier = yield from set_for_session(settings)
@@ -215,11 +220,12 @@ def _give_back(key: int, earlier: dict[str, str]) -> Steps[None]:
 
 
 def _dropped_all(found: FoundTable, table: Partitioned, before: datetime, pace: Pace) -> Steps[PartitionReport]:
+    """Take one partition after the other to its end; what stands is looked at once, and again behind each error."""
     report = PartitionReport(table.table)
     bounds: dict[str, Partition] = {}
     pace.rest()
+    rows = yield from all_standing(found, table)
     while True:
-        rows = yield from all_standing(found, table)
         bounds |= {row.name: _partition(row) for row in rows if row.state != "detached"}
         row = _next_action(rows, before)
         if row is None:
@@ -230,9 +236,23 @@ def _dropped_all(found: FoundTable, table: Partitioned, before: datetime, pace: 
             if pace.is_over and isinstance(error, WAITING):
                 return report + PartitionReport(table.table, busy=_due(rows, before))
             yield from pace.after(f"{table.table}: {row.name}", error)
+            rows = yield from all_standing(found, table)
             continue
         pace.rest()
         report += _done(table, row, bounds.get(row.name, _partition(row)), before)
+        rows = [one for one in rows if one is not row] + _after(row, before)
+
+
+def _after(row: Standing, before: datetime) -> list[Standing]:
+    """Return how a partition stands after the statement that brought it one state further: gone, if it was the last.
+
+    Nobody else acts on what is marked while the lock of the table's partitions is ours.
+    """
+    if row.state == "detached":
+        return []
+    if row.state == "pending" or (row.is_marked and _is_due(row, before)):
+        return [row._replace(state="detached")] if row.is_marked else []
+    return [row._replace(is_marked=not row.is_marked)]
 
 
 def _is_due(row: Standing, before: datetime) -> bool:
