@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +82,6 @@ def shelf(tmp_path: Path) -> Path:
 def test_backup_and_restore(run: Run, shop: str, again: str, shelf: Path) -> None:
     """The folder and its figures are the answer; restored, the figures are the same."""
     old = backup(shop, shelf, schema="shop").path
-    from datetime import timedelta
-
     aged(old, timedelta(days=8))
     taken = run("backup", shelf, "--dsn", shop, "--schema", "shop", "--keep", "7d", "--rehearse", "--jobs", "3")
     assert taken.exit_code == 0, taken.output
@@ -178,6 +177,28 @@ def caught(shop: str, shelf: Path, **options: Any) -> Iterator[tuple[subprocess.
             process.communicate()
 
 
+@contextmanager
+def caught_here(shop: str, shelf: Path) -> Iterator[tuple[list[BaseException], int]]:
+    """Give what a backup in a thread has raised, which waits in the middle, and the number of its pg_dump."""
+    raised: list[BaseException] = []
+    stop = threading.Event()
+
+    def take() -> None:
+        try:
+            backup(shop, shelf, schema="shop", stop=stop)
+        except BackupError as error:
+            raised.append(error)
+
+    taking = threading.Thread(target=take)
+    with hanging(shop):
+        taking.start()
+        try:
+            yield raised, wait_until(lambda: dumps(shelf), "pg_dump writes")[0]
+        finally:
+            stop.set()
+            taking.join()
+
+
 def dumps(shelf: Path) -> list[int]:
     """Return the numbers of the pg_dumps that write into a folder, when they have begun; a worker's is greater."""
     found = processes_with("pg_dump", "--format=directory", str(shelf))
@@ -217,30 +238,28 @@ def test_a_killed_backup_is_cleared_by_the_next(shop: str, shelf: Path) -> None:
 
 def test_one_does_not_clear_what_another_writes(server: TestServer, shop: str, shelf: Path) -> None:
     """A backup that is taken while another is being written leaves that one alone."""
-    with caught(shop, shelf) as (process, _), dropped_afterwards(server) as other:
+    with caught_here(shop, shelf) as (raised, _), dropped_afterwards(server) as other:
         backup(server.dsn_for(other), shelf)
         assert len(list(shelf.iterdir())) == 2
-        assert process.poll() is None
+        assert raised == []
 
 
 def test_a_pg_dump_that_is_killed(shop: str, shelf: Path) -> None:
     """The error says by what, and nothing is left."""
-    with caught(shop, shelf) as (process, pid):
+    with caught_here(shop, shelf) as (raised, pid):
         os.kill(pid, signal.SIGKILL)
-        _, err = process.communicate(timeout=30)
-        assert process.returncode == 2
-        assert err.splitlines()[-1] == "sqlkit: pg_dump: it was ended by SIGKILL"
+        (error,) = wait_until(lambda: raised, "it is noticed")
+        assert str(error) == "pg_dump: it was ended by SIGKILL"
         assert list(shelf.iterdir()) == []
 
 
 def test_a_stop_from_another_thread(shop: str, shelf: Path) -> None:
     """In a program, an event ends it, and nothing is left."""
-    stop = threading.Event()
-    with hanging(shop):
-        threading.Timer(0.5, stop.set).start()
-        with pytest.raises(Stopped):
-            backup(shop, shelf, schema="shop", stop=stop)
+    with caught_here(shop, shelf) as (raised, _):
+        pass
+    assert [type(error) for error in raised] == [Stopped]
     assert list(shelf.iterdir()) == []
+    assert dumps(shelf) == []
 
 
 def test_no_password_on_any_command_line(shop: str, shelf: Path) -> None:
@@ -248,10 +267,8 @@ def test_no_password_on_any_command_line(shop: str, shelf: Path) -> None:
     secret = "s3cret-of-the-shop"
     with_password = shop.replace("postgres@", f"postgres:{secret}@", 1)
     assert secret in with_password
-    with caught(with_password, shelf, env={}) as (process, pid):
-        mine = str(process.pid)
-        shown = {number: line for number, line in processes_with(secret).items() if str(number) != mine}
-        assert shown == {}
+    with caught_here(with_password, shelf) as (_, pid):
+        assert processes_with(secret) == {}
         assert f"PGPASSWORD={secret}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
@@ -294,13 +311,13 @@ def test_a_file_that_may_not_grow(shop: str, shelf: Path) -> None:
     before = backup(shop, shelf, schema="shop").path
     with_noise(shop)
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
-
-    process = spawn("backup", str(shelf), "--dsn", shop, "--schema", "shop", "--keep", "0d", preexec_fn=limit)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "SIGXFSZ" in err.splitlines()[-1] or "File too large" in err.splitlines()[-1]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, hard))
+    try:
+        with pytest.raises(BackupError, match=r"SIGXFSZ|File too large"):
+            backup(shop, shelf, schema="shop", keep=timedelta(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(shelf.iterdir()) == [before]
 
 
