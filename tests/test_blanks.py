@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 import warnings
 import weakref
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -181,3 +182,122 @@ def test_a_model_of_many_fields() -> None:
     made_of_rows = maker.many(rows)
     assert [tuple(one.__dict__.values()) for one in made_of_rows] == rows
     assert [tuple(one.__dict__) for one in made_of_rows] == [tuple(fields)] * 5
+
+
+# Dataclasses and named tuples.
+
+
+@dataclasses.dataclass
+class Plain:
+    """A dataclass whose fields may be set."""
+
+    song_id: int
+    note: str | None = dataclasses.field(kw_only=True)
+    title: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Fixed:
+    """A frozen dataclass."""
+
+    song_id: int
+    title: str
+    note: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tight:
+    """A frozen dataclass with slots, which only its own ``__init__`` can fill."""
+
+    song_id: int
+    title: str
+    note: str | None
+
+
+@dataclasses.dataclass(slots=True)
+class Slots:
+    """A dataclass with slots."""
+
+    song_id: int
+    title: str
+    note: str | None
+
+
+@dataclasses.dataclass
+class Default:
+    """A dataclass with a field that no column fills."""
+
+    song_id: int
+    title: str
+    note: str | None
+    tags: list[str] = dataclasses.field(default_factory=list)
+
+
+class Descriptor:
+    """Keeps what is set under another name."""
+
+    def __set__(self, instance: Any, value: str) -> None:
+        vars(instance)["kept"] = value.upper()
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return "" if instance is None else vars(instance)["kept"]
+
+
+@dataclasses.dataclass
+class Described:
+    """A dataclass with a descriptor for a field, as the documentation of dataclasses shows it."""
+
+    song_id: int
+    title: Any = Descriptor()
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class FixedDescribed:
+    """The same, frozen."""
+
+    song_id: int
+    title: Any = Descriptor()
+    note: str | None = None
+
+
+class Tuple(NamedTuple):
+    """A named tuple with a default."""
+
+    song_id: int
+    title: str
+    note: str | None = "none"
+
+
+CLASSES = [Plain, Fixed, Tight, Slots, Default, Described, FixedDescribed, Tuple]
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_class_is_what_its_own_init_makes(cls: Any) -> None:
+    """Whichever way it is made, it is equal, of the class, with its attributes in their order."""
+    (one,) = made(cls, (1, "So What", "x"))
+    other = cls(song_id=1, title="So What", note="x")
+    assert type(one) is cls
+    assert one == other
+    assert repr(one) == repr(other)
+    if hasattr(other, "__dict__"):
+        assert list(vars(one).items()) == list(vars(other).items())
+    for copied in (copy.copy(one), copy.deepcopy(one), pickle.loads(pickle.dumps(one))):
+        assert copied == other
+        assert type(copied) is cls
+
+
+def test_a_frozen_dataclass_stays_frozen() -> None:
+    """It refuses a change and has the hash of its values."""
+    (one,) = made(Fixed, (1, "So What", None))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.title = "other"
+    assert hash(one) == hash(Fixed(1, "So What", None))
+    assert dataclasses.replace(one, title="other") == Fixed(1, "other", None)
+
+
+def test_each_has_its_own_default() -> None:
+    """A list of a field that no column fills is each instance's own."""
+    first, second = made(Default, (1, "a", None), (2, "b", None))
+    first.tags.append("x")
+    assert second.tags == []

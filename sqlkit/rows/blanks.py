@@ -1,4 +1,4 @@
-"""Blank objects that become models: the fastest way that Python has to make an instance whose values are known.
+"""Blank objects that become models or frozen dataclasses: Python's fastest way to an instance whose values are known.
 
 A model's own ``__setattr__`` is pydantic's; what is set past it goes through four descriptors and a dict, which is most
 of what a model costs. A blank is of a class of the same layout with ``object``'s ways: its attributes are stored by the
@@ -8,6 +8,8 @@ allows between two classes of one layout, and is then an instance like any other
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 from abc import ABCMeta
 from keyword import iskeyword
 from typing import Any, cast
@@ -15,7 +17,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
-__all__ = ["blank_of"]
+__all__ = ["blank_of", "blank_of_dataclass", "is_generated_tuple"]
 
 #: One for each model, for the shared keys are the class's.
 _blanks: WeakKeyDictionary[type[BaseModel], type | None] = WeakKeyDictionary()
@@ -51,3 +53,27 @@ def _made(model: type[BaseModel]) -> type | None:
     except TypeError:  # the model has slots of its own, or another layout
         return None
     return blank
+
+
+def blank_of_dataclass(cls: Any) -> type | None:
+    """Return what a plain dataclass is stored into, itself where it lets its fields be set; None where it is called."""
+    names = [part.name for part in dataclasses.fields(cls)]
+    if not all(name.isascii() for name in names):  # source is normalised, names need not be
+        return None
+    if cls.__setattr__ is object.__setattr__:
+        return cast("type", cls)
+    if any(hasattr(inspect.getattr_static(cls, name, None), "__set__") for name in names):
+        return None
+    blank = type("Blank", (), {"__module__": __name__})  # one each, for the shared keys are the class's
+    try:
+        made: Any = blank()
+        made.__class__ = cls
+    except TypeError:  # it has slots, or another layout
+        return None
+    return blank
+
+
+def is_generated_tuple(cls: type) -> bool:
+    """Tell whether a named tuple is made by the ``__new__`` that ``collections`` wrote, and by no other."""
+    code = getattr(cls.__new__, "__code__", None)
+    return cls.__mro__[1:] == (tuple, object) and code is not None and code.co_filename == "<string>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from sqlkit.rows.blanks import blank_of
+from sqlkit.rows.blanks import blank_of, blank_of_dataclass, is_generated_tuple
 from sqlkit.rows.collector import paused_collector
 from sqlkit.rows.generated import LARGE_BATCH, compiled, target_of
 from sqlkit.rows.groups import Group
@@ -47,6 +48,7 @@ class _Building:
         self.names: dict[str, Any] = {
             "null": self._null,
             "new": object.__new__,
+            "new_tuple": tuple.__new__,
             "set_dict": BaseModel.__dict__["__dict__"].__set__,
             "set_fields": BaseModel.__dict__["__pydantic_fields_set__"].__set__,
             "set_extra": BaseModel.__dict__["__pydantic_extra__"].__set__,
@@ -111,7 +113,7 @@ class _Building:
                 else self._alone(entry, group.fields[name].annotation, indent)
                 for name, entry in group.entries.items()
             }
-            return self._construct(group, read)
+            return self._construct(group, read, indent)
         known = class_schema(group.annotation, adapter_of(group.annotation).core_schema)
         if known is None or not known.trusted or any(name not in known.fields for name in group.entries):
             raise Untrusted
@@ -125,7 +127,7 @@ class _Building:
             return self._construct_model(group, values, known, indent)
         if any(part.get("validate_default") for name, part in known.fields.items() if name not in values):
             raise Untrusted
-        return self._construct(group, values)
+        return self._construct(group, values, indent)
 
     def _alone(self, index: int, annotation: Any, indent: str) -> str:
         """Return the value of a column whose annotation is all that pydantic knows of it."""
@@ -178,14 +180,32 @@ class _Building:
         self.lines.append(f"{indent}    {result} = {built}")
         return result
 
-    def _construct(self, group: Group, values: dict[str, str]) -> str:
+    def _construct(self, group: Group, values: dict[str, str], indent: str) -> str:
         if group.shape == "tuple":
             return "(" + "".join(f"{value}, " for value in values.values()) + ")"
         if group.shape == "typed dict":
             return "{" + ", ".join(f"{name!r}: {value}" for name, value in values.items()) + "}"
-        cls = f"t{next(self.serial)}"
-        self.names[cls] = _class_of(group)
-        return f"{cls}(" + ", ".join(f"{name}={value}" for name, value in values.items()) + ")"
+        number = next(self.serial)
+        cls = self.names[f"t{number}"] = _class_of(group)
+        if group.shape == "named tuple" and set(values) == set(cls._fields) and is_generated_tuple(cls):
+            return f"new_tuple(t{number}, ({', '.join(values[name] for name in cls._fields)},))"
+        if group.shape == "dataclass" and len(values) == len(dataclasses.fields(cls)):
+            blank = blank_of_dataclass(cls)
+            if blank is not None:
+                return self._store(number, blank, values, indent)
+        return f"t{number}(" + ", ".join(f"{name}={value}" for name, value in values.items()) + ")"
+
+    def _store(self, number: int, blank: type, values: dict[str, str], indent: str) -> str:
+        """Write the lines that set the attributes of a new object; return its name."""
+        made = f"m{number}"
+        self.names[f"b{number}"] = blank
+        self.lines += [
+            f"{indent}{made} = new(b{number})",
+            *(f"{indent}{made}.{name} = {value}" for name, value in values.items()),
+        ]
+        if blank is not self.names[f"t{number}"]:
+            self.lines.append(f"{indent}{made}.__class__ = t{number}")
+        return made
 
     def _construct_model(self, group: Group, values: dict[str, str], known: ClassSchema, indent: str) -> str:
         number = next(self.serial)
