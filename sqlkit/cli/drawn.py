@@ -13,10 +13,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sqlkit.operations.activity import Session, Waiting
+from sqlkit.operations.attention import Remark
 from sqlkit.operations.indexes import Duplicate, Index, UnindexedKey
 from sqlkit.operations.overview import Missing, Overview
 from sqlkit.operations.reach import Reach
-from sqlkit.operations.remarks import Remark
 from sqlkit.operations.server import DatabaseState
 from sqlkit.operations.slow import SlowStatement
 from sqlkit.operations.tables import Table

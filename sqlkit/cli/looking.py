@@ -20,9 +20,9 @@ from sqlkit.cli import drawn
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, opened_target
 from sqlkit.database import Database
+from sqlkit.operations.attention import Limits, Remark, remarks
 from sqlkit.operations.looking import look
 from sqlkit.operations.overview import Overview
-from sqlkit.operations.remarks import Limits, Remark, remarks
 from sqlkit.operations.tables import Table
 from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
 

@@ -14,9 +14,9 @@ from sqlkit.cli.looking import MEGABYTE, LargeOption, LimitOption, WithinOption,
 from sqlkit.cli.output import say
 from sqlkit.cli.target import DsnOption, FolderOption
 from sqlkit.errors import ConfigurationError
+from sqlkit.operations.attention import Limits
 from sqlkit.operations.looking import look
 from sqlkit.operations.page import html_report
-from sqlkit.operations.remarks import Limits
 
 __all__ = ["report_command"]
 

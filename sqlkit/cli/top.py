@@ -19,10 +19,10 @@ from sqlkit.cli.looking import FEW, WithinOption, opened_database, screen, width
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption
 from sqlkit.database import Database
+from sqlkit.operations.attention import remarks
 from sqlkit.operations.looking import look
 from sqlkit.operations.overview import Missing, Overview, ViewName
 from sqlkit.operations.rates import Rates, rates_between, statements_between
-from sqlkit.operations.remarks import remarks
 from sqlkit.operations.server import ServerState
 from sqlkit.operations.slow import SlowStatement
 from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text

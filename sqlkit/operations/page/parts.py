@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sqlkit.operations.activity import Waiting
+from sqlkit.operations.attention import Remark
 from sqlkit.operations.overview import Missing
 from sqlkit.operations.page.markup import Child, Html, joined, tag
-from sqlkit.operations.remarks import Remark
 from sqlkit.operations.units import UNKNOWN, seconds_text
 
 __all__ = ["code", "missing_list", "remark_list", "section", "statement", "table", "tile", "tree"]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlkit.operations.activity import Session
+from sqlkit.operations.attention import Limits
 from sqlkit.operations.indexes import Index
 from sqlkit.operations.overview import Overview
 from sqlkit.operations.page.charts import bar, legend, position, span, stacked
 from sqlkit.operations.page.markup import Html, joined, tag
 from sqlkit.operations.page.parts import code, section, statement, table, tree
 from sqlkit.operations.reach import Reach
-from sqlkit.operations.remarks import Limits
 from sqlkit.operations.slow import SlowStatement
 from sqlkit.operations.tables import Table
 from sqlkit.operations.units import UNKNOWN, bytes_text, count_text, milliseconds_text, seconds_text, share_text

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlkit.operations.attention import Limits, Remark, remarks
 from sqlkit.operations.overview import Overview
 from sqlkit.operations.page import sections
 from sqlkit.operations.page.charts import bar
 from sqlkit.operations.page.markup import Html, joined, tag
 from sqlkit.operations.page.parts import missing_list, remark_list, section, tile
-from sqlkit.operations.remarks import Limits, Remark, remarks
 from sqlkit.operations.server import ServerState
 from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
 
