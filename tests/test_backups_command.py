@@ -205,14 +205,18 @@ def dumps(shelf: Path) -> list[int]:
     return sorted(found) if found and all("-c" not in line.split() for line in found.values()) else []
 
 
-def test_ctrl_c_leaves_nothing_behind(server: TestServer, shop: str, shelf: Path) -> None:
-    """Ctrl-C ends pg_dump, too, and what it asked of the server; the folder is as it was before."""
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_leaves_nothing_behind(
+    server: TestServer, shop: str, shelf: Path, number: signal.Signals, status: int
+) -> None:
+    """Ctrl-C ends pg_dump, too, and what it asked of the server; the folder is as it was before. So does SIGTERM."""
     before = backup(shop, shelf, schema="shop").path
     with caught(shop, shelf) as (process, _):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, err = process.communicate(timeout=30)
-        assert process.returncode == 130
-        assert err.endswith("sqlkit: interrupted\n")
+        assert process.returncode == status
+        assert err.endswith("sqlkit: interrupted\n") or number is signal.SIGTERM
+        assert "Traceback" not in err
         assert list(shelf.iterdir()) == [before]
         assert dumps(shelf) == []
         name = conninfo_to_dict(shop)["dbname"]

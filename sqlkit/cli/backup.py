@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -66,7 +67,7 @@ def backup_command(
 
     The password goes by DATABASE_URL, PGPASSWORD or a passfile. pg_dump is one no older than the server.
     """
-    with opened_target(dsn, folder, schema=schema) as target, _shown() as told:
+    with opened_target(dsn, folder, schema=schema) as target, _shown() as told, _leaving():
         done = backups.backup(
             target.settings,
             place,
@@ -107,7 +108,7 @@ def restore_command(
 
     sqlkit restore backup_20240101_120000.sql.gz --into soleil_old --extension pg_trgm
     """
-    with opened_target(dsn, folder) as target, _shown() as told:
+    with opened_target(dsn, folder) as target, _shown() as told, _leaving():
         call = backups.rehearse_restore if rehearse else partial(backups.restore, into=into)
         done = call(
             target.settings, file, jobs=jobs, extensions=extension or (), progress=told, bindirs=_bindirs(target)
@@ -124,6 +125,20 @@ def _bindirs(target: Target) -> tuple[Path, ...]:
 
 def _spelt(keep: timedelta | None) -> str:
     return "" if keep is None else f"{keep.days} days" if keep.days else str(keep)
+
+
+@contextmanager
+def _leaving() -> Iterator[None]:
+    """Let SIGTERM, by which services and time limits end a command, leave nothing behind, as Ctrl-C does."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
