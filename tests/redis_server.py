@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -55,6 +56,11 @@ class RedisServer:
             time.sleep(0.02)
         pytest.fail("the Redis of the tests does not answer")
 
+    def hang(self, hangs: bool = True) -> None:
+        """Stop it, so that it accepts connections and answers nothing, or let it go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP if hangs else signal.SIGCONT)
+
     def kill(self) -> None:
         """Kill it."""
         if self._process is not None:
@@ -64,10 +70,14 @@ class RedisServer:
 
 
 class SlowProxy:
-    """Passes bytes on to a port or a unix socket's path; what comes back is held for ``delay`` seconds."""
+    """Passes bytes on to a port or a unix socket's path; what comes back is held for ``delay`` seconds.
 
-    def __init__(self, target: int | str) -> None:
+    With ``size`` it comes back in pieces of so many bytes, each of them held.
+    """
+
+    def __init__(self, target: int | str, size: int = 65536) -> None:
         self._target = target
+        self._size = size
         self.delay = 0.0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
@@ -94,7 +104,7 @@ class SlowProxy:
 
     def _pass(self, source: socket.socket, target: socket.socket, back: bool) -> None:
         with source, target, suppress(OSError):
-            while data := source.recv(65536):
+            while data := source.recv(self._size if back else 65536):
                 if back and self.delay:
                     time.sleep(self.delay)
                 target.sendall(data)

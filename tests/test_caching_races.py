@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,7 +66,6 @@ class HandListener(Listener):
     def __init__(self, dsn: str) -> None:
         super().__init__(dsn, patience=3600)
         self._conn: psycopg.Connection[Any] | None = None
-        self.connect()
 
     def connect(self) -> None:
         """Listen anew, as the thread does."""
@@ -116,10 +115,11 @@ class Reader:
 
 
 class Races(RuleBasedStateMachine):
-    """Three processes, any number of readers, a writer."""
+    """Two processes that listen and one that asks each time, any number of readers, a writer."""
 
-    dsn = ""
     db: Database
+    writer: psycopg.Connection[Any]
+    listeners: tuple[HandListener, HandListener]
     songs: Songs
     readers = Bundle("readers")
 
@@ -130,25 +130,23 @@ class Races(RuleBasedStateMachine):
         self.tag = f"song:{self.song_id}"
         with self.db.connection() as conn:
             conn.execute("insert into songs values (%s, 0)", [self.song_id])
-        self.writer = psycopg.connect(self.dsn)
         self.committed = 0
         self.pending: Process | None = None
         self.writes = False
         self.processes = []
-        for _ in range(2):
-            listener = HandListener(self.dsn)
+        for listener in self.listeners:
+            listener.cut()
+            listener.connect()
             cache = Cache(MemoryTier(), PostgresTier(self.db), tags=DatabaseTags(self.db, listener))
             self.processes.append(Process(cache, listener))
             listeners._started.add(listener)
         self.without = Cache(MemoryTier(), PostgresTier(self.db), tags=DatabaseTags(self.db))
 
     def teardown(self) -> None:
-        """Close what was opened."""
-        if hasattr(self, "writer"):
-            self.writer.close()
-            for each in self.processes:
-                listeners._started.discard(each.listener)
-                each.listener.cut()
+        """Leave nothing to the next one."""
+        self.writer.rollback()
+        for listener in self.listeners:
+            listeners._started.discard(listener)
 
     # Readers.
 
@@ -274,9 +272,13 @@ def races(server: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         template(server, load_songs, "raced_songs") as made,
         dropped_afterwards(server, made, "races") as database,
         Database.connect(server.dsn_for(database), pool_max_size=2) as db,
+        psycopg.connect(server.dsn_for(database)) as writer,
     ):
-        names = {"dsn": server.dsn_for(database), "db": db, "songs": sqlkit.load(Songs, Path(file))}
+        hands = [HandListener(server.dsn_for(database)) for _ in range(2)]
+        names = {"db": db, "writer": writer, "listeners": hands, "songs": sqlkit.load(Songs, Path(file))}
         yield type("Races", (Races,), names)
+        for hand in hands:
+            hand.cut()
 
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
@@ -290,3 +292,50 @@ def test_no_interleaving_gives_an_old_value(races: type[Races], examples: int) -
     """In whatever order readers, writers and notifications take their steps, nobody reads what they know is old."""
     wanted = settings(max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=CHECKS)
     run_state_machine_as_test(races, settings=wanted)
+
+
+#: What happens while a read is held: calls on the machine; ``None`` stands for a call of the reader's meanwhile.
+MEANWHILE: dict[str, list[Callable[[Races], object] | None]] = {
+    "another's commit is heard": [lambda it: it.write(None), lambda it: it.commit(), lambda it: it.hear(0)],
+    "another's commit is not heard": [lambda it: it.write(None), lambda it: it.commit()],
+    "its own commit": [lambda it: it.write(0), lambda it: it.commit()],
+    "its own slow commit": [lambda it: it.write(0), None, lambda it: it.commit()],
+    "its own slower commit": [lambda it: it.write(0), None, None, lambda it: it.commit()],
+    "its neighbour's commit is heard": [lambda it: it.write(1), lambda it: it.commit(), lambda it: it.hear(0)],
+    "a commit, then it is cut off": [lambda it: it.write(None), lambda it: it.commit(), lambda it: it.cut(0)],
+    "cut off, then a commit": [lambda it: it.cut(0), lambda it: it.write(None), lambda it: it.commit()],
+    "cut off for a commit": [
+        lambda it: it.cut(0),
+        lambda it: it.write(None),
+        lambda it: it.commit(),
+        lambda it: it.cut(0),
+    ],
+    "a write that is rolled back": [lambda it: it.write(0), None, lambda it: it.roll_back(), lambda it: it.hear(0)],
+}
+
+
+@pytest.mark.parametrize("number", [0, 2])
+@pytest.mark.parametrize("before", [(), (0, 1, 2), (1,)], ids=["cold", "warm", "kept by another"])
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_a_read_that_is_held_anywhere(races: type[Races], meanwhile: str, before: tuple[int, ...], number: int) -> None:
+    """Held before each of its calls in turn, a read fills nothing that later reads of any process must not get."""
+    for held in range(8):
+        it = races()
+        it.begin()
+        try:
+            for each in before:
+                it.read(each)
+            reader = it.opened(number)
+            for _ in range(held):
+                it.advance(reader)
+            for step in MEANWHILE[meanwhile]:
+                if step is None:
+                    it.advance(reader)
+                else:
+                    step(it)
+            while it.advance(reader):
+                pass
+            for each in (0, 1, 2, 0, 1, 2):
+                it.read(each)
+        finally:
+            it.teardown()
