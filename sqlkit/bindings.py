@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, itemgetter
 from typing import Any, Literal, get_args, get_origin
@@ -152,39 +152,25 @@ class _Binder:
         return "(" + "".join(f"{part}, " for part in parts) + ")"
 
     def _choose(self) -> Callable[..., tuple[Variant, Sequence[Any]]]:
-        """Return the function from arguments to a variant and its values."""
-        statement, label = self.statement, self.statement.label
-        positions = {name: index for index, name in enumerate(self.contract.parameters)}
+        """Return the function from arguments to a variant and its values.
+
+        A call only asks which references are given; what follows from that is worked out once for each set of them.
+        """
+        statement, parameters = self.statement, self.contract.parameters
+        positions = {name: index for index, name in enumerate(parameters)}
         keys = [positions[key] for key in statement.choices]
-        given_of = {
-            reference: is_given(reference.path, self.contract.parameters[reference.name].default)
-            for region in statement.regions
-            for reference in region.references
-        }
-        needs: dict[tuple[str, ...], list[list[tuple[int, Reference]]]] = {}
-        readers: dict[int, list[tuple[int, tuple[str, ...]]]] = {}
+        plans: dict[tuple[str, ...], _Plan] = {}
 
         def choose(*arguments: Any) -> tuple[Variant, Sequence[Any]]:
-            chosen = _labels(statement, [arguments[index] for index in keys])
-            regions = needs.get(chosen)
-            if regions is None:
-                needs[chosen] = regions = [
-                    [(positions[reference.name], reference) for reference in needed]
-                    for needed in statement.needs(chosen)
-                ]
+            chosen = _labels(statement, [arguments[index] for index in keys]) if keys else ()
+            plan = plans.get(chosen)
+            if plan is None:
+                plan = plans[chosen] = _Plan(statement, chosen, parameters)
             given = 0
-            for bit, needed in enumerate(regions):
-                missing = [reference for index, reference in needed if not given_of[reference](arguments[index])]
-                if needed and not missing:
-                    given |= 1 << bit
-                elif missing and len(missing) < len(needed):
-                    raise half_given(label, statement.regions[bit].line, missing, needed)
-            variant = statement.variant(given, chosen)
-            paths = readers.get(id(variant))
-            if paths is None:
-                paths = readers[id(variant)] = [
-                    (positions[reference.name], reference.path) for reference in variant.references
-                ]
+            for index, is_there, bit in plan.asked:
+                if is_there(arguments[index]):
+                    given |= bit
+            variant, paths = plan.known.get(given) or plan.decide(given)
             return variant, [read_path(arguments[index], path) if path else arguments[index] for index, path in paths]
 
         return choose
@@ -280,11 +266,50 @@ def _labels(statement: Statement, chosen: list[Any]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def half_given(
-    label: str, line: int, missing: Sequence[Reference], needed: Sequence[tuple[int, Reference]]
-) -> ArgumentError:
+class _Plan:
+    """What to ask of the arguments under some labels, and what follows from the answers: a variant and its values.
+
+    ``asked`` are the optional references: the argument's index, the test whether it is given, and a bit of its own.
+    ``known`` has, by the bits of those that are given, the variant and where its values are read.
+    """
+
+    __slots__ = ("_chosen", "_needs", "_optional", "_positions", "_statement", "asked", "known")
+
+    def __init__(self, statement: Statement, chosen: tuple[str, ...], parameters: Mapping[str, Parameter]) -> None:
+        self._statement = statement
+        self._chosen = chosen
+        self._needs = statement.needs(chosen)
+        self._optional = list(dict.fromkeys(reference for needed in self._needs for reference in needed))
+        self._positions = {name: index for index, name in enumerate(parameters)}
+        self.asked = [
+            (self._positions[reference.name], is_given(reference.path, parameters[reference.name].default), 1 << bit)
+            for bit, reference in enumerate(self._optional)
+        ]
+        self.known: dict[int, tuple[Variant, list[tuple[int, tuple[str, ...]]]]] = {}
+
+    def decide(self, given: int) -> tuple[Variant, list[tuple[int, tuple[str, ...]]]]:
+        """Work out what stands when these references are given; ArgumentError for a line that is half given."""
+        standing = {reference for bit, reference in enumerate(self._optional) if given >> bit & 1}
+        variant = self._statement.variant(self._regions(standing), self._chosen)
+        paths = [(self._positions[reference.name], reference.path) for reference in variant.references]
+        self.known[given] = variant, paths
+        return variant, paths
+
+    def _regions(self, given: set[Reference]) -> int:
+        """Return the optional regions that stand, as bits."""
+        standing = 0
+        for bit, needed in enumerate(self._needs):
+            missing = [reference for reference in needed if reference not in given]
+            if needed and not missing:
+                standing |= 1 << bit
+            elif missing and len(missing) < len(needed):
+                raise half_given(self._statement.label, self._statement.regions[bit].line, missing, needed)
+        return standing
+
+
+def half_given(label: str, line: int, missing: Sequence[Reference], needed: Sequence[Reference]) -> ArgumentError:
     """Return the error for an optional line of which only some parameters are given."""
-    given = [str(reference) for _, reference in needed if reference not in missing]
+    given = [str(reference) for reference in needed if reference not in missing]
     lacking = ", ".join(str(reference) for reference in missing)
     return ArgumentError(
         f"{label}: the optional line {line} has {', '.join(given)} but not {lacking}: give all of them or none"
