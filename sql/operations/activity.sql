@@ -9,6 +9,7 @@ waits as (
         locks.pid,
         locks.locktype as kind,
         locks.mode,
+        locks.waitstart,
         pg_blocking_pids(locks.pid) as blocked_by,
         coalesce(locks.relation, tuples.relation) as relation_id,
         coalesce(locks.database, tuples.database) as database_id
@@ -55,6 +56,7 @@ select
     extract(epoch from clock_timestamp() - activity.xact_start)::float8 as transaction_seconds,
     extract(epoch from clock_timestamp() - activity.query_start)::float8 as query_seconds,
     extract(epoch from clock_timestamp() - activity.state_change)::float8 as state_seconds,
+    extract(epoch from clock_timestamp() - waits.waitstart)::float8 as waiting_seconds,
     substring(activity.query, '^\s*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
     left(activity.query, 1000) as query,
     coalesce(activity.query = '<insufficient privilege>', false) as is_hidden

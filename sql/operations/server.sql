@@ -30,7 +30,6 @@ select
     pg_postmaster_start_time() as started_at,
     extract(epoch from clock_timestamp() - pg_postmaster_start_time())::float8 as uptime_seconds,
     pg_has_role('pg_read_all_stats', 'usage') as reads_all,
-    pg_database_size(current_database()) as database_bytes,
     current_setting('max_connections')::integer as max_connections,
     coalesce(statistics.xact_commit, 0) as commits,
     coalesce(statistics.xact_rollback, 0) as rollbacks,

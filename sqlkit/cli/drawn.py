@@ -159,7 +159,8 @@ def _waiting(one: Waiting, style: str = "bold") -> Text:
         text.append("  in a circle of sessions that wait for each other", style="red")
     if session.lock_mode:
         on = f" on {plain(session.lock_table)}" if session.lock_table else ""
-        text.append(f"  wants {session.lock_mode}{on} ({plain(session.lock_kind)})", style="yellow")
+        since = f" for {seconds_text(session.waiting_seconds)}" if session.waiting_seconds is not None else ""
+        text.append(f"  wants {session.lock_mode}{on} ({plain(session.lock_kind)}){since}", style="yellow")
     if one.also_behind:
         text.append(f"  also behind {', '.join(map(str, one.also_behind))}", style="dim")
     if session.query and not session.is_hidden:

@@ -254,7 +254,7 @@ def head(seen: Overview) -> Text:
     lines = [
         f"PostgreSQL {drawn.plain(server.version)}, {role}, up for {seconds_text(server.uptime_seconds)}",
         f"database {drawn.plain(server.database_name)} as {drawn.plain(server.user_name)}, "
-        f"{bytes_text(server.database_bytes)}, {share_text(server.hit_ratio)} of its blocks in memory"
+        f"{bytes_text(current.bytes if current else None)}, {share_text(server.hit_ratio)} of its blocks in memory"
         + (f", {share_text(current.used)} of its transaction ids used" if current else ""),
         f"{server.connections} of {server.max_connections} connections: {server.active} active, {server.idle} idle, "
         f"{server.idle_in_transaction} idle in transaction" + (f", {server.hidden} hidden" if server.hidden else ""),

@@ -29,7 +29,7 @@ from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_
 
 __all__ = ["Frame", "top_command"]
 
-VIEWS: tuple[ViewName, ...] = ("databases", "sessions", "statements", "replicas", "slots", "standby")
+VIEWS: tuple[ViewName, ...] = ("sessions", "statements", "replicas", "slots", "standby")
 #: Statements to compare: what runs between two looks has mostly run before.
 COMPARED = 500
 INTERRUPTED = 130

@@ -45,6 +45,7 @@ class Session(BaseModel):
     transaction_seconds: float | None
     query_seconds: float | None
     state_seconds: float | None
+    waiting_seconds: float | None
     name: str | None
     query: str | None
     is_hidden: bool

@@ -11,7 +11,6 @@ from sqlkit.operations.activity import Waiting
 from sqlkit.operations.names import written
 from sqlkit.operations.overview import Overview
 from sqlkit.operations.reach import Reach
-from sqlkit.operations.server import MOST_TRANSACTIONS
 from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
 
 __all__ = ["Limits", "Remark", "remarks"]
@@ -113,8 +112,7 @@ def _server(seen: Overview, limits: Limits) -> Iterator[Remark]:
             yield Remark(level="urgent", view="server", text="autovacuum is off", remedy=remedy)
     for one in seen.databases:
         if one.used >= limits.transaction_ids:
-            age, end = count_text(one.transaction_age), count_text(MOST_TRANSACTIONS)
-            text = f"the oldest transaction id of {one.database_name} is {age} old, of {end} that there are"
+            text = f"{share_text(one.used)} of the transaction ids of {one.database_name} are used"
             yield Remark(level="urgent", view="databases", text=text, remedy="vacuum freeze its oldest tables")
 
 

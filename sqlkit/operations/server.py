@@ -33,7 +33,6 @@ class ServerState(BaseModel):
     started_at: datetime | None
     uptime_seconds: float | None
     reads_all: bool | None
-    database_bytes: int | None
     max_connections: int | None
     connections: int
     active: int
@@ -74,8 +73,8 @@ class DatabaseState(BaseModel):
 
     @property
     def used(self) -> float:
-        """The part of the transaction ids that are used up."""
-        return (self.transaction_age or 0) / MOST_TRANSACTIONS
+        """The part of the transaction ids, or of those of rows that several lock at once, that are used up."""
+        return max(self.transaction_age or 0, self.multixact_age or 0) / MOST_TRANSACTIONS
 
 
 class ServerQueries(Protocol):

@@ -282,6 +282,18 @@ def test_page_that_cannot_be_written(counting: str, tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.rglob("*")] == ["folder"]
 
 
+def test_page_of_much(server: TestServer, dsn: str) -> None:
+    """Of much that is alike the page shows the first, and how much more there is."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        for number in range(8):
+            conn.execute(f"create table t_{number} (a integer); create index on t_{number} (a)")
+            conn.execute(f"create index t_{number}_again on t_{number} (a)")
+        seen = look(conn)
+    text = Elements(html_report(seen, "somewhere", most=3)).text
+    assert "And 2 more: sqlkit status --json tells all." in text
+    assert text.count("is superfluous beside") == 6
+
+
 def test_page_of_nothing() -> None:
     """A page can be made of whatever was seen, also of nothing."""
     assert "somewhere" in Elements(html_report(Overview(), "somewhere")).text

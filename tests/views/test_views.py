@@ -50,6 +50,9 @@ def test_chain_of_three(shop: str, conn: psycopg.Connection) -> None:
     assert below.session is not None
     assert (below.session.lock_table, below.session.lock_mode) == ("orders", "ShareLock")
     assert below.session.blocked_by == [holder.pid]
+    assert below.session.waiting_seconds is not None
+    assert below.session.query_seconds is not None
+    assert 0 <= below.session.waiting_seconds <= below.session.query_seconds
     (remark,) = [one for one in remarks(seen) if one.view == "locks"]
     assert remark.level == "urgent"
     assert remark.text.startswith(
@@ -455,9 +458,9 @@ def test_transaction_ids(conn: psycopg.Connection) -> None:
     old = current.model_copy(update={"transaction_age": 1_500_000_000})
     (remark,) = remarks(Overview(databases=[old]))
     assert remark.level == "urgent"
-    assert remark.text == (
-        f"the oldest transaction id of {current.database_name} is 1.50 G old, of 2.15 G that there are"
-    )
+    assert remark.text == f"69.8 % of the transaction ids of {current.database_name} are used"
+    many = current.model_copy(update={"multixact_age": 2_000_000_000})
+    assert remarks(Overview(databases=[many]))[0].text.startswith("93.1 % of the transaction ids")
     tables = look(conn, ["tables"]).tables
     assert all(one.transaction_age is not None for one in tables if one.kind == "table")
 

@@ -111,6 +111,8 @@ def _who(one: Waiting) -> Html:
     wants = f"wants {session.lock_mode}" if session.lock_mode else None
     if wants and session.lock_table:
         wants = f"{wants} on {session.lock_table}"
+    if wants and session.waiting_seconds is not None:
+        wants = f"{wants} for {seconds_text(session.waiting_seconds)}"
     circle = "in a circle of sessions that wait for each other" if one.circle else None
     behind = f"also behind {', '.join(map(str, one.also_behind))}" if one.also_behind else None
     line = ", ".join(part for part in (*told, state, wants, circle, behind) if part)

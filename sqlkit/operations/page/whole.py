@@ -38,7 +38,7 @@ def html_report(seen: Overview, place: str, *, limits: Limits | None = None, mos
     body = joined(
         [
             _header(seen, place),
-            tag("main", _tiles(seen, limits), _attention(found), _missing(seen), *parts),
+            tag("main", _tiles(seen, limits), _attention(found, 2 * most), _missing(seen), *parts),
             tag("footer", tag("p", "Made by sqlkit report. Counts are since the statistics were last reset.")),
         ]
     )
@@ -83,7 +83,11 @@ def _tiles(seen: Overview, limits: Limits) -> Html | None:
         tile("Waiting for a lock", count_text(len(waiting)), f"behind {len(seen.trees)} sessions"),
         tile("Longest transaction", seconds_text(oldest), f"{server.idle_in_transaction} idle in transaction"),
         _hits(server, limits),
-        tile("Size", bytes_text(server.database_bytes), f"{len(seen.tables)} tables, {len(seen.indexes)} indexes"),
+        tile(
+            "Size",
+            bytes_text(current.bytes if current else None),
+            f"{len(seen.tables)} tables, {len(seen.indexes)} indexes",
+        ),
         tile("Commits", count_text(server.commits), f"{count_text(server.rollbacks)} rollbacks"),
         tile("Deadlocks", count_text(server.deadlocks), f"{bytes_text(server.temporary_bytes)} of temporary files"),
     ]
@@ -115,9 +119,11 @@ def _hits(server: ServerState, limits: Limits) -> Html:
     return tile("Cache hit ratio", share_text(ratio), f"{count_text(server.reads)} blocks read", chart)
 
 
-def _attention(found: list[Remark]) -> Html:
+def _attention(found: list[Remark], most: int) -> Html:
     note = "What holds somebody up or soon will, then what is worth a look; each with what mends it."
-    return section("attention", "Attention", note, remark_list(found))
+    left = len(found) - most
+    more = tag("p", f"And {left} more: sqlkit status --json tells all.", class_="soft") if left > 0 else None
+    return section("attention", "Attention", note, remark_list(found[:most]), more)
 
 
 def _missing(seen: Overview) -> Html | None:
