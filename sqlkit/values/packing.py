@@ -136,14 +136,13 @@ def _reals(column: Column) -> None:
 zone_of = attrgetter("tzinfo")
 _numbers = _only(float, int)
 
-#: Of a text and a number that may have a fraction nothing is asked: their dumpers refuse what is none.
-UNASKED = frozenset({*TEXTS, "float8"})
+#: Of a text and of the largest numbers nothing is asked: their dumpers refuse what is none, and what is out of range.
+UNASKED = frozenset({*TEXTS, "int8", "float8"})
 
 #: What must be asked of a column, by type.
 CHECKS: dict[str, Check] = {
     "int2": _integers("h"),
     "int4": _integers("i"),
-    "int8": _integers("q"),
     "float4": _reals,
     "numeric": _only(Decimal),
     "bool": _truths,
