@@ -35,10 +35,15 @@ partitions as (
         relations.relname as name,
         pg_get_expr(relations.relpartbound, relations.oid) as bounds,
         case when inherits.inhdetachpending then 'pending' else 'attached' end as state,
-        coalesce(obj_description(relations.oid, 'pg_class') = :mark, false) as is_marked
+        coalesce(comments.description = :mark, false) as is_marked
     from pg_inherits as inherits
     inner join pg_class as relations
         on inherits.inhrelid = relations.oid
+    left join pg_description as comments
+        on
+            relations.oid = comments.objoid
+            and comments.classoid = 'pg_class'::regclass
+            and comments.objsubid = 0
     where inherits.inhparent = :table_id
 )
 
@@ -60,11 +65,15 @@ select
 from pg_class as relations
 inner join pg_namespace as schemas
     on relations.relnamespace = schemas.oid
+inner join pg_description as comments
+    on relations.oid = comments.objoid
 where
     schemas.nspname = :schema_name
     and relations.relkind in ('r', 'p')
     and not relations.relispartition
-    and obj_description(relations.oid, 'pg_class') = :mark
+    and comments.classoid = 'pg_class'::regclass
+    and comments.objsubid = 0
+    and comments.description = :mark
 order by lower nulls last, name;
 
 -- name: has_relation

@@ -41,6 +41,7 @@ SURPRISES = 5
 #: Bounds are read and written in UTC and ISO style, whatever the session has.
 PLAIN = {"TimeZone": "UTC", "DateStyle": "ISO, YMD", "lock_timeout": f"{LOCK_MILLISECONDS}ms"}
 
+BEGIN = sql.SQL("begin; ")  # in one message with what is set
 SAVEPOINT = sql.SQL("savepoint sqlkit_operation")
 TO_SAVEPOINT = sql.SQL("rollback to savepoint sqlkit_operation")
 RELEASE = sql.SQL("release savepoint sqlkit_operation")
@@ -101,13 +102,14 @@ def framed(scene: Scene, steps: Steps[T], *, undo: bool = False) -> Steps[T]:
     The caller's settings are as before afterwards. ``undo`` rolls back what was read only.
     """
     inner = scene.in_transaction
-    yield Run(SAVEPOINT if inner else sql.SQL("begin"))
+    if inner:
+        yield Run(SAVEPOINT)
     try:
         before: dict[str, str] = {}
         if inner and not undo:
             before = yield from _current(PLAIN)
-        yield from _set(dict(scene.local.settings) if scene.local and not inner else {}, local=True)
-        yield from _set(PLAIN, local=True)
+        settings = {**(dict(scene.local.settings) if scene.local and not inner else {}), **PLAIN}
+        yield Run(_setting(settings, local=True) if inner else BEGIN + _setting(settings, local=True))
         result = yield from steps
         yield from _set(before, local=True)
     except BaseException:
@@ -143,13 +145,17 @@ def _current(settings: Mapping[str, str]) -> Steps[dict[str, str]]:
 
 
 def _set(settings: Mapping[str, str], *, local: bool) -> Steps[None]:
-    """Set in the transaction or the session; as literals, for what changes the search path must be seen to."""
     if settings:
-        calls = [
-            sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
-            for name, value in settings.items()
-        ]
-        yield Run(sql.SQL("select {}").format(sql.SQL(", ").join(calls)))
+        yield Run(_setting(settings, local=local))
+
+
+def _setting(settings: Mapping[str, str], *, local: bool) -> sql.Composed:
+    """Set in the transaction or the session; as literals, for what changes the search path must be seen to."""
+    calls = [
+        sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
+        for name, value in settings.items()
+    ]
+    return sql.SQL("select {}").format(sql.SQL(", ").join(calls))
 
 
 @contextmanager
