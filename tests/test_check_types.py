@@ -329,7 +329,14 @@ def copied(db: psycopg.Connection[Any], values: Iterable[Any]) -> bool:
     """Tell whether one of some values is really copied into the table's column."""
     statement = parse_statement("copy copied (value) from stdin")
     query = Query(statement, Cardinality.AFFECTED, None)
-    copy = CopyIn(query, statement.variant().text, "copied", ("value",), lambda item: (item,))
+    copy = CopyIn(
+        query,
+        statement.variant().text,
+        "copied",
+        ("value",),
+        lambda item: (item,),
+        lambda items: [(item,) for item in items],
+    )
     for value in values:
         try:
             copy_in(db, copy, [value])

@@ -162,7 +162,7 @@ def first_of(error: ValidationError) -> ErrorDetails:
     return error.errors(include_url=False, include_context=False)[0]
 
 
-def _pause(number: int) -> AbstractContextManager[None]:
+def _pause(number: int) -> AbstractContextManager[object]:
     return paused_collector() if number >= LARGE_BATCH else nullcontext()
 
 
