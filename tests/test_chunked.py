@@ -295,6 +295,28 @@ def test_statement_timeout_in_the_middle(ground: Ground) -> None:
         ground.call("slowly", count=1500, quick=1200)
 
 
+def test_in_a_pipeline_of_the_borrowers(tables: str, path: Path) -> None:
+    """In a pipeline, where rows cannot come in chunks, they come whole, among the borrower's own statements."""
+    queries: Any = sqlkit.load(Large, path)
+    with psycopg.connect(tables, autocommit=True) as conn:
+        queries.numbers(conn, count=1500)
+        with conn.pipeline():
+            before = conn.execute("select 1")
+            assert queries.numbers(conn, count=1500) == words(1500)
+            after = conn.execute("select 2")
+            assert (before.fetchone(), after.fetchone()) == ((1,), (2,))
+        assert queries.numbers(conn, count=1500) == words(1500)
+
+
+def test_in_bound_views(tables: str, path: Path) -> None:
+    """A bound view, whose statement stands in a pipeline of its own, gives the same rows."""
+    queries: Any = sqlkit.load(Large, path)
+    with sqlkit.Database.connect(tables, pool_min_size=1, pool_max_size=1) as database:
+        view = database.bound(settings={"app.number": "1"})
+        for executor in (database, view, database, view):
+            assert queries.numbers(executor, count=1500) == words(1500)
+
+
 def test_the_collector_is_as_it_was(ground: Ground) -> None:
     """It is on again after chunks, after an error among them, and off where it was off."""
     for enabled in (True, False):
