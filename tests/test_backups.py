@@ -597,6 +597,7 @@ def with_line(line: bytes) -> Any:
         (turned, "is damaged, or ends too early"),
         (with_line(b"\\connect postgres"), r"gz:\d+: \\connect: is a command of psql's"),
         (with_line(b"\\! touch owned"), r"gz:\d+: \\!: is a command of psql's"),
+        (with_line(b"select 1 \\! touch owned"), "backslash commands are restricted"),
         (with_line(b"select 1/0;"), "psql: division by zero"),
         (with_line(b"drop table nothing;"), 'psql: table "nothing" does not exist'),
     ],
@@ -647,3 +648,23 @@ def test_a_plain_file_that_wants_roles_and_extensions(server: TestServer, again:
         finally:
             server.drop(again)
             admin.execute(f'drop role if exists "{role} x"'.encode())
+
+
+def test_a_plain_file_and_a_role_that_may_do_little(plain: Path, server: TestServer, again: str) -> None:
+    """Who is no superuser restores a plain file, too: what it says of owners is left out, and that is said."""
+    role = f"keeper_{uuid4().hex[:8]}"
+    with psycopg.connect(server.dsn, autocommit=True) as admin:
+        admin.execute(f"create role {role} login createdb".encode())
+        try:
+            done = restore(Settings(url=server.dsn).replace(user=role), plain, into=again)
+            assert done.tables == {"shop.goods": 100, "shop.sales_1": 50}
+            assert done.remarks == (f"everything belongs to {role}, not to {admin.info.user}",)
+        finally:
+            server.drop(again)
+            admin.execute(f"drop role {role}".encode())
+
+
+def test_the_name_in_the_dsn_is_the_new_one(shop: str, again: str, tmp_path: Path) -> None:
+    """A DSN may name the database that is to be made."""
+    taken = backup(shop, tmp_path, schema="shop")
+    assert restore(database_url(shop, database=again), taken.path).database == again

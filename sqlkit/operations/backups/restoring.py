@@ -28,6 +28,7 @@ from sqlkit.operations.backups.progress import Progress, Told, Weighed
 from sqlkit.operations.backups.scripts import (
     CREATE_PUBLIC,
     TRANSACTION_TIMEOUT,
+    Feeding,
     Script,
     feed_script,
     is_script,
@@ -237,15 +238,21 @@ class _Restore:
         with connected(place.dsn) as conn:
             server = conn.info.server_version
             program = find_program("psql", server // 10000, self.bindirs)
-            make_roles(conn, sorted(script.roles), place.remarks)
+            owners = catalogue.is_superuser(conn)
+            make_roles(conn, sorted(script.roles | (script.owners if owners else set())), place.remarks)
+            if not owners and script.owners - {conn.info.user}:
+                place.remarks.append(
+                    f"everything belongs to {conn.info.user}, not to {', '.join(sorted(script.owners))}"
+                )
             for name in self.extensions:
                 make_extension(conn, name, "extensions", needed=True, remarks=place.remarks)
             skip = {TRANSACTION_TIMEOUT} if server // 10000 < TIMEOUT_SINCE else set()
             skip |= {CREATE_PUBLIC} if "public" in catalogue.list_schemas(conn) else set()
+            feeding = Feeding.by(program, skip=frozenset(skip), owners=owners)
             options = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
             options.append(f"--dbname={command_conninfo(place.dsn, conn)}")
             with started([str(program.path), *options], environment(place.dsn), fed=True) as child:
-                feed_script(script, child, skip, self.stop, self.told)
+                feed_script(script, child, feeding, self.stop, self.told)
                 status = child.wait(self.stop)
             if status != 0:
                 raise child.failure(status)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import sys
 import threading
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,20 +16,24 @@ from typing import IO, Literal
 
 from sqlkit.errors import BackupError
 from sqlkit.operations.backups.processes import Child, Stopped
+from sqlkit.operations.backups.programs import Program
 from sqlkit.operations.backups.progress import Progress, Told
 
-__all__ = ["CREATE_PUBLIC", "TRANSACTION_TIMEOUT", "Script", "feed_script", "is_script", "read_script"]
+__all__ = ["CREATE_PUBLIC", "TRANSACTION_TIMEOUT", "Feeding", "Script", "feed_script", "is_script", "read_script"]
 
 BEGINS = b"-- PostgreSQL database dump"
 COMPLETE = b"-- PostgreSQL database dump complete"
 COPY = re.compile(rb"^COPY (?P<table>\S+|\S*\"[^\"]*\"\S*) (?:\(.*\) )?FROM stdin;$", re.IGNORECASE)
 #: What pg_dump writes to name a role, outside of rows.
+OWNER = re.compile(rb"^ALTER .* OWNER TO (?P<roles>[^;()]+);$")
 ROLE = re.compile(
-    rb"^(?:ALTER .* OWNER TO|GRANT .* TO|REVOKE .* FROM|CREATE POLICY .*? TO|CREATE SCHEMA .* AUTHORIZATION) "
+    rb"^(?:GRANT .* TO|REVOKE .* FROM|CREATE POLICY .*? TO|CREATE SCHEMA .* AUTHORIZATION) "
     rb"(?P<roles>[^;()]+?)(?: WITH GRANT OPTION| USING .*| WITH CHECK .*)?;?$"
 )
 NO_ROLES = {"PUBLIC", "CURRENT_USER", "SESSION_USER", "CURRENT_ROLE"}
-ALLOWED = (rb"\restrict ", rb"\unrestrict ")  # pg_dump's own since 2025: no other commands of psql's between them
+#: pg_dump's own since August 2025: psql takes no command of its own between them.
+RESTRICT = (rb"\restrict ", rb"\unrestrict ")
+RESTRICTING = {17: 6, 16: 10, 15: 14, 14: 19}  # the first minor version of each whose psql knows them; all of 18 do
 TRANSACTION_TIMEOUT = b"SET transaction_timeout = 0;"  # of pg_dump 17 and later, refused by an older server
 CREATE_PUBLIC = b"CREATE SCHEMA public;"  # of a dump of that schema alone; a new database has it
 TELL_BYTES = 4 << 20
@@ -35,12 +41,12 @@ TELL_BYTES = 4 << 20
 
 @dataclass
 class Script:
-    """What a plain file is about: how many rows it copies into each table, and which roles it names."""
+    """What a plain file is about: how many rows it copies into each table, which roles it names, who owns things."""
 
     path: Path
     copied: dict[str, int] = field(default_factory=dict)
     roles: set[str] = field(default_factory=set)
-    has_marker: bool = False
+    owners: set[str] = field(default_factory=set)
 
 
 def is_script(path: Path) -> bool:
@@ -68,9 +74,11 @@ def read_script(path: Path, stop: threading.Event, told: Told | None = None) -> 
         elif found := COPY.match(text):
             named = found["table"].decode(errors="replace")
             table, script.copied[named] = named, script.copied.get(named, 0)
-        elif text.startswith(b"\\") and not text.startswith(ALLOWED):
+        elif text.startswith(b"\\") and not text.startswith(RESTRICT):
             word = text.split()[0].decode(errors="replace")
             refused = refused or f"{path}:{number}: {word}: is a command of psql's, which no dump of one database has"
+        elif said := OWNER.match(text):
+            script.owners |= _roles(said["roles"].decode(errors="replace"))
         elif said := ROLE.match(text):
             script.roles |= _roles(said["roles"].decode(errors="replace"))
         else:
@@ -79,7 +87,6 @@ def read_script(path: Path, stop: threading.Event, told: Told | None = None) -> 
         raise BackupError(f"{path}: ends too early: it is a part of a dump")
     if refused is not None:
         raise BackupError(refused)
-    script.has_marker = begins
     return script
 
 
@@ -89,19 +96,46 @@ def _roles(listed: str) -> set[str]:
     return {name for name in unquoted if name and name.upper() not in NO_ROLES}
 
 
-def feed_script(
-    script: Script, child: Child, skip: Collection[bytes], stop: threading.Event, told: Told | None
-) -> None:
-    """Give a file to psql in one transaction: whatever ends this process early, the COMMIT was not said.
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """What of a file psql is not given: some lines, and who owns what, where ``owners`` is false.
 
-    Lines that are in ``skip`` are left out.
+    ``restricted``: psql knows how to take no command of its own, so it is told to.
     """
+
+    skip: frozenset[bytes]
+    owners: bool
+    restricted: bool
+
+    @classmethod
+    def by(cls, psql: Program, *, skip: frozenset[bytes], owners: bool) -> Feeding:
+        """Return it for a psql."""
+        minor = re.match(r"\d+\.(\d+)", psql.version)
+        first = RESTRICTING.get(psql.major, 0 if psql.major >= 18 else sys.maxsize)
+        return cls(skip, owners, restricted=bool(minor) and int(minor[1] if minor else 0) >= first)
+
+    def leaves_out(self, line: bytes) -> bool:
+        """Say whether a line that is none of rows is left out."""
+        return line in self.skip or line.startswith(RESTRICT) or (not self.owners and OWNER.match(line) is not None)
+
+
+def feed_script(script: Script, child: Child, feeding: Feeding, stop: threading.Event, told: Told | None) -> None:
+    """Give a file to psql in one transaction: whatever ends this process early, the COMMIT was not said."""
+    key = os.urandom(16).hex().encode()
+    first, last = (b"\\restrict " + key + b"\n", b"\\unrestrict " + key + b"\n") if feeding.restricted else (b"", b"")
+    copying = False
     with suppress(BrokenPipeError):  # it has ended, and says why
-        child.input.write(b"begin;\n")
+        child.input.write(b"begin;\n" + first)
         for line in _lines(script.path, stop, "restore", told):
-            if line.rstrip() not in skip:
-                child.input.write(line)
-        child.input.write(b"\ncommit;\n")
+            text = line.rstrip(b"\r\n")
+            if copying:
+                copying = text != rb"\."
+            elif COPY.match(text):
+                copying = True
+            elif feeding.leaves_out(text):
+                continue
+            child.input.write(line)
+        child.input.write(b"\n" + last + b"commit;\n")
         child.input.close()
 
 

@@ -112,18 +112,18 @@ def keep_backups(
     of_one: dict[tuple[str, str | None], list[Backup]] = {}
     for backup in list_backups(folder):
         of_one.setdefault((backup.manifest.database, backup.manifest.schema_name), []).append(backup)
-    removed = []
-    with _locked(Path(folder)):
-        _sweep(Path(folder))
-        for backups in of_one.values():
-            if all(one.manifest.taken_at >= oldest for one in backups):
-                continue
-            last_good = _last_good(backups)
-            for one in backups[:last_good]:
-                if one.manifest.taken_at < oldest:
-                    _remove(one.path)
-                    removed.append(one.path)
-    return tuple(removed)
+    leaving: list[Path] = []
+    for backups in of_one.values():
+        if any(one.manifest.taken_at < oldest for one in backups):
+            before = backups[: _last_good(backups)]
+            leaving += [one.path for one in before if one.manifest.taken_at < oldest]
+    if leaving:
+        with _locked(Path(folder)):
+            _sweep(Path(folder))
+            leaving = [path for path in leaving if path.exists()]  # else another run was first
+            for path in leaving:
+                _remove(path)
+    return tuple(leaving)
 
 
 def _last_good(backups: list[Backup]) -> int:
@@ -168,6 +168,7 @@ def unfinished(folder: Path) -> Iterator[Unfinished]:
             path = folder / f".{datetime.now(UTC):%Y%m%dT%H%M%S}.{os.getpid()}.{os.urandom(4).hex()}{UNFINISHED}"
             path.mkdir(mode=0o700)
             held = os.open(path, os.O_RDONLY)
+            fcntl.flock(held, fcntl.LOCK_EX)
     except OSError as error:
         raise BackupError(f"{folder}: cannot be written: {error.strerror}") from error
 
@@ -182,7 +183,6 @@ def unfinished(folder: Path) -> Iterator[Unfinished]:
         return whole
 
     try:
-        fcntl.flock(held, fcntl.LOCK_EX)
         yield Unfinished(path, held, put)
     finally:
         shutil.rmtree(path, ignore_errors=True)
