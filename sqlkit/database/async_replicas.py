@@ -16,6 +16,7 @@ from sqlkit.connection import AsyncPooledConnection
 from sqlkit.database.async_pool import AsyncPool
 from sqlkit.database.following import is_followed
 from sqlkit.database.options import PoolStatus, for_replica
+from sqlkit.database.positions import BEGIN
 from sqlkit.database.replicas import (
     FIRST_LOOK,
     FIRST_PAUSE,
@@ -128,12 +129,16 @@ class AsyncPoolWithReplicas(AsyncPool):
             except ReplicaLeft:
                 without.append(replica)
                 continue
-            if replica.has(needs, conn) or await self._reaches(conn, replica, needs):
+            if self._knows(conn, replica, needs) or await self._reaches(conn, replica, needs):
                 return conn
             await replica.pool.take_back(conn)
             without.append(replica)
             needs = needs._replace(until=0.0)
         return None
+
+    def _knows(self, conn: AsyncPooledConnection, replica: Replica, needs: Needs) -> bool:
+        """Whether a connection is known to see what is needed; behind a pooler it may outlive its server's restart."""
+        return replica.has(needs, conn) and (self.resets or needs.mark == BEGIN)
 
     async def _reaches(self, conn: AsyncPooledConnection, replica: Replica, needs: Needs) -> bool:
         """Ask a replica on the lent connection until it has what is needed, or until it is not worth it any more."""

@@ -30,7 +30,7 @@ from sqlkit.database.options import (
     narrowed,
     settled,
 )
-from sqlkit.database.positions import ASK_TOKEN, parsed_token, settled_end, written_token
+from sqlkit.database.positions import ASK_TOKEN, BEGIN, Mark, parsed_token, settled_end, written_token
 from sqlkit.database.retries import Retries
 from sqlkit.database.watching import ANSWER_WITHIN, answer
 from sqlkit.errors import PoolExhausted
@@ -294,9 +294,9 @@ class AsyncDatabase(AsyncView):
         replica that has not, ``within`` seconds at most (the setting ``replica_wait``). Raises ArgumentError for what
         is no token.
         """
-        position = 0 if token is None else parsed_token(token)
+        mark = BEGIN if token is None else parsed_token(token)
         wait = self.settings.replica_wait if within is None else within
-        return Following(self._pool, position, 0.0 if token is None else wait, watched=bool(self.settings.replicas))
+        return Following(self._pool, mark, 0.0 if token is None else wait, watched=bool(self.settings.replicas))
 
     async def token(self) -> str:
         """Ask the primary for a token: it stands for all that was written before.
@@ -309,11 +309,11 @@ class AsyncDatabase(AsyncView):
             found = await conn.wait(answer(conn, ASK_TOKEN), timeout=ANSWER_WITHIN)
         finally:
             await self._pool.take_back(conn)
-        position = settled_end(found[0] or 0)
+        mark = Mark(found[1] or 0, settled_end(found[0] or 0))
         for following in followed(self._pool):
-            following.cover(asked, position)
-            following.reach(position)
-        return written_token(position)
+            following.cover(asked, mark)
+            following.reach(mark)
+        return written_token(mark)
 
     def statistics(self, *, reset: bool = False) -> Statistics:
         """Return what the queries of this database have done, by their names; with ``reset`` count anew from now on.

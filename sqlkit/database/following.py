@@ -10,6 +10,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self
 
+from sqlkit.database.positions import Mark
+
 __all__ = ["ASKING", "Following", "followed", "from_primary", "is_followed", "wants_primary"]
 
 
@@ -35,13 +37,13 @@ class Following:
 
     __module__ = "sqlkit.database"
 
-    def __init__(self, database: object, position: int, within: float, *, watched: bool) -> None:
+    def __init__(self, database: object, mark: Mark, within: float, *, watched: bool) -> None:
         self._database = database
         self._outer: Following | None = None
         self._watched = watched
         self._wrote_at = -inf
         self._covered_at = -inf
-        self.position = position
+        self.mark = mark
         self.within = within
 
     def __enter__(self) -> Self:
@@ -68,18 +70,18 @@ class Following:
         self._wrote_at = monotonic()
 
     def lacks(self, asked: float) -> bool:
-        """Whether a position that was asked for at a moment does not cover what was written since the last one."""
+        """Whether a mark that was asked for at a moment does not cover what was written since the last one."""
         return self._wrote_at > self._covered_at and self._wrote_at > asked
 
-    def cover(self, asked: float, position: int) -> None:
-        """Take a position that the primary had, asked for at a moment, for the end of what was written before."""
+    def cover(self, asked: float, mark: Mark) -> None:
+        """Take a mark that the primary had, asked for at a moment, for the end of what was written before."""
         if self._wrote_at > self._covered_at:
-            self.position = max(self.position, position)  # first, for another thread may look at both
+            self.mark = self.mark.joined(mark)  # first, for another thread may look at both
             self._covered_at = max(self._covered_at, asked)
 
-    def reach(self, position: int) -> None:
-        """Read nothing that is older than a position."""
-        self.position = max(self.position, position)
+    def reach(self, mark: Mark) -> None:
+        """Read nothing that is older than a mark."""
+        self.mark = self.mark.joined(mark)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ __all__ = [
     "ASK_PRIMARY",
     "ASK_REPLICA",
     "ASK_TOKEN",
+    "BEGIN",
+    "Mark",
     "Position",
     "Positions",
     "parsed_token",
@@ -25,34 +27,75 @@ __all__ = [
     "written_token",
 ]
 
-# Each is one round trip. The identifier of the cluster comes along, for a position means nothing in another one.
+# Each is one round trip. The identifier of the cluster and the timeline come along, for a position means nothing in
+# another cluster, and after a fail-over not what it meant. A standby shows the timeline that it follows in its control
+# file, once it has written a page or a restart point of it, and at once in what it receives, to who may read that
+# (pg_monitor has the right): what is shown may be too old, never too new.
 ASK_REPLICA = b"""
 select
     pg_catalog.pg_is_in_recovery(),
     coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0') - '0/0'::pg_catalog.pg_lsn,
-    (select system_identifier from pg_catalog.pg_control_system())
+    greatest(
+        restart.timeline_id,
+        recovery.min_recovery_end_timeline,
+        (select received_tli from pg_catalog.pg_stat_wal_receiver)
+    ),
+    cluster.system_identifier
+from
+    pg_catalog.pg_control_system() as cluster,
+    pg_catalog.pg_control_checkpoint() as restart,
+    pg_catalog.pg_control_recovery() as recovery
 """
 ASK_PRIMARY = b"""
 select
     in_recovery,
     case when not in_recovery then pg_catalog.pg_current_wal_flush_lsn() - '0/0'::pg_catalog.pg_lsn end,
     case when not in_recovery then pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn end,
-    (select system_identifier from pg_catalog.pg_control_system())
-from pg_catalog.pg_is_in_recovery() as in_recovery
+    case when not in_recovery then
+        ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
+    end,
+    cluster.system_identifier
+from pg_catalog.pg_is_in_recovery() as in_recovery, pg_catalog.pg_control_system() as cluster
 """
 #: The end of what was inserted: a commit with synchronous_commit off is seen before its record is written.
-ASK_TOKEN = b"select pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn"
+ASK_TOKEN = b"""
+select
+    pg_catalog.pg_current_wal_insert_lsn() - '0/0'::pg_catalog.pg_lsn,
+    ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int
+"""
 
 PAGE, HEADER = 8192, 24  # XLOG_BLCKSZ and SizeOfXLogShortPHD of PostgreSQL
 KEPT = 1000  # positions, each another: behind the oldest a replica's lag is not known any more
 
 
+class Mark(NamedTuple):
+    """The end of something in the log of a timeline.
+
+    Ends of two timelines compare as numbers only up to where the one left the other, which nobody tells. So whoever
+    has reached a mark is as far, and on no earlier timeline.
+    """
+
+    timeline: int
+    end: int
+
+    def joined(self, other: Mark) -> Mark:
+        """Return the mark behind both."""
+        return Mark(max(self.timeline, other.timeline), max(self.end, other.end))
+
+    def is_reached(self, timeline: int, replayed: int) -> bool:
+        """Tell whether a replica has reached it."""
+        return replayed >= self.end and timeline >= self.timeline
+
+
+BEGIN = Mark(0, 0)
+
+
 class Position(NamedTuple):
-    """Where the primary stood: ``asked`` on our clock, and the ends of what it had flushed and inserted by then."""
+    """Where the primary stood: ``asked`` on our clock, the end of what it had flushed, that of what was inserted."""
 
     asked: float
     flushed: int
-    inserted: int
+    inserted: Mark
 
 
 class Positions:
@@ -94,17 +137,18 @@ def settled_end(inserted: int) -> int:
     return inserted - HEADER if inserted % PAGE == HEADER else inserted
 
 
-_TOKEN = re.compile(r"([0-9A-F]{1,8})/([0-9A-F]{1,8})", re.IGNORECASE)
+_TOKEN = re.compile(r"([0-9A-F]{1,8})-([0-9A-F]{1,8})/([0-9A-F]{1,8})", re.IGNORECASE)
 
 
-def parsed_token(token: str) -> int:
-    """Return the position that a token names; ArgumentError for what is none."""
+def parsed_token(token: str) -> Mark:
+    """Return the mark that a token stands for; ArgumentError for what is none."""
     found = _TOKEN.fullmatch(token) if isinstance(token, str) else None
     if found is None:
         raise ArgumentError("following: that is no token of db.token()")
-    return (int(found[1], 16) << 32) + int(found[2], 16)
+    timeline, high, low = (int(part, 16) for part in found.groups())
+    return Mark(timeline, (high << 32) + low)
 
 
-def written_token(position: int) -> str:
-    """Return a position as PostgreSQL writes it."""
-    return f"{position >> 32:X}/{position & 0xFFFFFFFF:X}"
+def written_token(mark: Mark) -> str:
+    """Return a mark as text: the timeline, and the end as PostgreSQL writes it."""
+    return f"{mark.timeline:X}-{mark.end >> 32:X}/{mark.end & 0xFFFFFFFF:X}"

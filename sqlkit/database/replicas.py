@@ -19,7 +19,7 @@ from psycopg.pq import ConnStatus
 from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.following import ASKING, followed, wants_primary
 from sqlkit.database.options import ReplicaStatus
-from sqlkit.database.positions import ASK_PRIMARY, ASK_REPLICA, Position, Positions, settled_end
+from sqlkit.database.positions import ASK_PRIMARY, ASK_REPLICA, BEGIN, Mark, Position, Positions, settled_end
 from sqlkit.database.retries import DEADLOCK_DETECTED, SERIALIZATION_FAILURE, TERMINATIONS
 from sqlkit.database.watching import Watchers
 from sqlkit.execution.query import Query
@@ -44,7 +44,6 @@ __all__ = [
 ]
 
 SILENT_AFTER = 2.0  # seconds without an answer after which a server counts as gone
-FOREIGN = "it is a standby of another cluster"
 FIRST_LOOK = 1.0  # seconds that a database that opens waits for the first look at its replicas
 LAST_LOOK = 0.5  # seconds that a database that closes waits for the threads that watch
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.02  # seconds between two questions of one who waits for a position
@@ -57,22 +56,24 @@ class ReplicaLeft(Exception):
 class Seen(NamedTuple):
     """What a replica answered when it was ``asked``: how far it has replayed, and so what it has for certain.
 
-    It has every commit that was there at the moment ``fresh_at``, minus infinity if that is not known.
+    It has every commit that was there at the moment ``fresh_at``, minus infinity if that is not known. ``timeline`` is
+    the one that it follows, or an earlier one.
     """
 
     asked: float
     replayed: int
+    timeline: int
     fresh_at: float
 
 
 class Needs(NamedTuple):
-    """What a read wants of a replica: all that was committed before ``since``, and all before a position.
+    """What a read wants of a replica: all that was committed before ``since``, and all before a mark.
 
-    ``until`` is how long it is worth waiting for the position.
+    ``until`` is how long it is worth waiting for the mark.
     """
 
     since: float
-    position: int
+    mark: Mark
     until: float
 
 
@@ -87,17 +88,18 @@ class Primary:
         self.positions = Positions()
         self.replicas: Sequence[Replica] = ()
         self.cluster: int | None = None
+        self.timeline: int | None = None
         self.away = False
         self.silent_after = max(SILENT_AFTER, 3 * settings.replica_ask_every)
 
     def hears(self, asked: float, row: Sequence[int | None]) -> None:
         """Take an answer."""
-        in_recovery, flushed, inserted, cluster = row
-        if in_recovery or flushed is None or inserted is None:
+        in_recovery, flushed, inserted, timeline, cluster = row
+        if in_recovery or flushed is None or inserted is None or timeline is None:
             self.misses("a standby")
             return
-        self.cluster = cluster
-        self.positions.note(Position(asked, flushed, settled_end(inserted)))
+        self.cluster, self.timeline = cluster, timeline
+        self.positions.note(Position(asked, flushed, Mark(timeline, settled_end(inserted))))
         self.away = False
         for replica in self.replicas:
             replica.dates()
@@ -127,8 +129,9 @@ class Replica:
         self.looked, self.hurry = threading.Event(), threading.Event()
         self.primary = primary
         self.cluster: int | None = None
+        self.timeline = 0
         self.reason: str | None = "it has not answered yet"
-        self.seen = Seen(-inf, 0, -inf)
+        self.seen = Seen(-inf, 0, 0, -inf)
         self.silent_after = primary.silent_after
         self.max_lag = primary.settings.replica_max_lag
         self._told: str | None = self.reason
@@ -136,23 +139,29 @@ class Replica:
 
     def hears(self, asked: float, row: Sequence[int | None]) -> None:
         """Take an answer, unless a later one is there."""
-        in_recovery, replayed, self.cluster = row
+        in_recovery, replayed, timeline, self.cluster = row
+        self.timeline = max(self.timeline, timeline or 0)
         if not in_recovery:
             self.leave("it is no standby: it was promoted, or is the primary")
-        elif self.is_foreign():
-            self.leave(FOREIGN)
+        elif (reason := self._otherness()) is not None:
+            self.leave(reason)
         else:
             self._take(asked, replayed or 0)
 
-    def is_foreign(self) -> bool:
-        """Whether it follows another primary; not known before both have answered."""
-        return None not in (self.cluster, self.primary.cluster) and self.cluster != self.primary.cluster
+    def _otherness(self) -> str | None:
+        """Say that it follows another primary, or one of the past; None if not, or as long as that is not known."""
+        primary = self.primary
+        if None not in (self.cluster, primary.cluster) and self.cluster != primary.cluster:
+            return "it is a standby of another cluster"
+        if primary.timeline is not None and self.timeline and self.timeline != primary.timeline:
+            return f"it is not known to follow timeline {primary.timeline}, which is the primary's, but {self.timeline}"
+        return None
 
     def _take(self, asked: float, replayed: int) -> None:
         with self._taking:
             if asked < self.seen.asked:
                 return
-            self.seen = Seen(asked, replayed, self.primary.positions.fresh_at(replayed))
+            self.seen = Seen(asked, replayed, self.timeline, self.primary.positions.fresh_at(replayed))
             self.reason = None
         self._tell(self._slowness(monotonic()))
 
@@ -166,13 +175,14 @@ class Replica:
 
     def dates(self) -> None:
         """Look again from when it is what it has, for there is another position of the primary."""
-        if self.reason is None and self.is_foreign():
-            self.leave(FOREIGN)
+        if self.reason is None and (reason := self._otherness()) is not None:
+            self.leave(reason)
         with self._taking:
             self.seen = self.seen._replace(fresh_at=self.primary.positions.fresh_at(self.seen.replayed))
 
     def misses(self, reason: str) -> None:
-        """Take that there is no answer."""
+        """Take that there is no answer; whoever answers next may follow another timeline."""
+        self.timeline = 0
         self.leave(reason)
 
     def leave(self, reason: str) -> None:
@@ -192,7 +202,8 @@ class Replica:
         restarted since, which begins a little before where it ended.
         """
         seen = self.seen
-        return conn._created_at <= seen.asked and seen.fresh_at >= needs.since and seen.replayed >= needs.position
+        known = conn._created_at <= seen.asked and seen.fresh_at >= needs.since
+        return known and needs.mark.is_reached(seen.timeline, seen.replayed)
 
     def status(self, now: float) -> ReplicaStatus:
         """Return what is known of it at this moment."""
@@ -225,7 +236,7 @@ class Replicas:
     def needs(self, lag: float, database: object) -> Needs | None:
         """Return what a read wants that may run on a replica with a lag; None where only the primary will do.
 
-        The primary is read for a moment after a write of the block, until a position is known that covers it. A read
+        The primary is read for a moment after a write of the block, until a mark is known that covers it. A read
         that names no lag takes what there is while the primary is away.
         """
         if wants_primary():
@@ -234,16 +245,16 @@ class Replicas:
         since = now - (self.max_lag if lag == inf else lag)
         if lag == inf and self.primary.is_away(now):
             since = -inf
-        position, until = 0, 0.0
+        mark, until = BEGIN, 0.0
         for following in followed(database):
             latest = self.primary.positions.latest
             if following.lacks(-inf if latest is None else latest.asked):
                 return None
             if latest is not None:
                 following.cover(latest.asked, latest.inserted)
-            position = max(position, following.position)
+            mark = mark.joined(following.mark)
             until = max(until, now + following.within)
-        return Needs(since, position, until)
+        return Needs(since, mark, until)
 
     def pick(self, needs: Needs, without: Collection[Replica]) -> Replica | None:
         """Return the replica with the fewest in use that has what is needed; failing that, one worth waiting for."""
@@ -254,7 +265,7 @@ class Replicas:
             seen = replica.seen
             if seen.fresh_at < needs.since or replica in without or not replica.serves(now):
                 continue
-            if seen.replayed >= needs.position:
+            if needs.mark.is_reached(seen.timeline, seen.replayed):
                 if (load := replica.pool.in_use) < least:
                     best, least = replica, load
             elif seen.replayed > near and self._is_near(seen, needs, now):
@@ -262,7 +273,7 @@ class Replicas:
         return best or nearest
 
     def _is_near(self, seen: Seen, needs: Needs, now: float) -> bool:
-        """Whether a replica that lacks a position can be expected to reach it in time."""
+        """Whether a replica that lacks a mark can be expected to reach it in time."""
         return needs.until - now > now - seen.fresh_at - 2 * self.every
 
     def statuses(self) -> tuple[ReplicaStatus, ...]:

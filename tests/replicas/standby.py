@@ -51,6 +51,7 @@ class Standby:
     """
 
     def __init__(self, primary: Embedded, folder: Path, *, of: Path | None = None, at: Path | None = None) -> None:
+        self.name = folder.name
         self.bindir = primary.bindir
         self.account = account_for(primary.folder / "data")
         self.data, self.sockets, self.log = folder / "data", at or folder / "socket", folder / "log"
@@ -60,7 +61,7 @@ class Standby:
         self.dsn = f"postgresql://postgres@/postgres?host={self.sockets}&port=5432"
         self._process: subprocess.Popen[bytes] | None = None
         source = ["-h", str(of or primary.socket_directory), "-p", "5432", "-U", "postgres"]
-        self._run("pg_basebackup", *source, "-D", str(self.data), "-R", "-C", "-S", folder.name, "-c", "fast")
+        self._run("pg_basebackup", *source, "-D", str(self.data), "-R", "-C", "-S", self.name, "-c", "fast")
         self.start()
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -79,7 +80,7 @@ class Standby:
             "listen_addresses": "",
             "port": "5432",
             "unix_socket_directories": str(self.sockets),
-            "cluster_name": self.data.parent.name,  # which a commit may wait for, by this name
+            "cluster_name": self.name,  # which a commit may wait for, by this name
             "hot_standby_feedback": "off",
             "max_standby_streaming_delay": "100ms",  # then reads that are in the way of the replay are cancelled
         }
@@ -157,6 +158,13 @@ class Standby:
         """Have it replay again."""
         self.ask("select pg_wal_replay_resume()")
 
+    def follow(self, other: Standby) -> None:
+        """Have it follow another server."""
+        with psycopg.connect(self.dsn, autocommit=True) as conn:
+            conn.execute(f"alter system set primary_conninfo = 'host={other.sockets} port=5432 user=postgres'")
+            conn.execute("alter system reset primary_slot_name")
+            conn.execute("select pg_reload_conf()")
+
     def promote(self) -> None:
         """Make a primary of it, and wait until it is one."""
         self.ask("select pg_promote()")
@@ -174,6 +182,7 @@ class Pair:
     def __init__(self, primary: Embedded) -> None:
         self.primary = primary
         self.standbys: list[Standby] = []
+        self.made = 0
 
     @property
     def dsn(self) -> str:
@@ -193,7 +202,8 @@ class Pair:
 
     def add(self) -> Standby:
         """Make another standby."""
-        standby = Standby(self.primary, self.primary.folder / f"standby_{len(self.standbys)}")
+        standby = Standby(self.primary, self.primary.folder / f"standby_{self.made}")
+        self.made += 1
         self.standbys.append(standby)
         return standby
 
@@ -210,12 +220,12 @@ class Pair:
             for statement in statements:
                 conn.execute(statement)
 
-    def catch_up(self) -> None:
-        """Wait until each standby has replayed what the primary has flushed."""
+    def catch_up(self, *standbys: Standby) -> None:
+        """Wait until the standbys, all if none is named, have replayed what the primary has flushed."""
         with psycopg.connect(self.dsn, autocommit=True) as conn:
             row = conn.execute("select pg_current_wal_flush_lsn()").fetchone()
         assert row is not None
-        for standby in self.standbys:
+        for standby in standbys or self.standbys:
             while not standby.ask(f"select pg_last_wal_replay_lsn() >= '{row[0]}'"):
                 time.sleep(0.002)
 

@@ -6,8 +6,10 @@ import asyncio
 import itertools
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -168,3 +170,61 @@ def test_several_hosts_mean_the_one_that_takes_writes(pair: Pair) -> None:
         assert not queries.unmarked(db).startswith("standby")
     with Database.connect(f"{dsn}&target_session_attrs=standby") as db:
         assert queries.unmarked(db).startswith("standby")
+
+
+def test_a_replica_of_the_past_is_left(pair: Pair) -> None:
+    """A replica that has replayed more of the old primary than the new one ever got is not read from.
+
+    Its position is ahead of the new primary's, so that it would seem to have whatever is written there.
+    """
+    pair.run("alter system reset synchronous_standby_names", "select pg_reload_conf()")
+    behind, ahead = pair.standby, pair.add()
+    pair.catch_up()
+    with Database.connect(pair.either, replicas=[behind.dsn, ahead.dsn], **POOL) as db:
+        behind.freeze()  # it gets no more
+        pair.run("insert into notes select 'past', n from generate_series(1, 20000) as n")
+        pair.catch_up(ahead)
+        pair.kill_primary()
+        behind.thaw()
+        behind.promote()
+        began = time.monotonic()
+        token = None
+        while token is None:
+            assert time.monotonic() < began + SOON
+            with suppress(psycopg.OperationalError):
+                queries.write(db, author="present", n=1)
+                token = db.token()
+        with db.following(token):
+            assert queries.latest(db, author="present").n == 1
+        timeline, end = token.split("-")
+        assert timeline == "2"
+        assert ahead.ask(f"select pg_last_wal_replay_lsn() > '{end}'")
+        while "timeline 2" not in (db.status().replicas[1].reason or ""):
+            assert time.monotonic() < began + SOON, db.status().replicas
+            time.sleep(0.01)
+        assert queries.here(db) == "standby_0"  # which is the primary now
+
+
+def test_a_replica_that_follows_the_new_primary_stays(pair: Pair) -> None:
+    """A replica that follows the promoted one serves again at once, where the role may see what it receives."""
+    pair.run("alter system reset synchronous_standby_names", "select pg_reload_conf()")
+    pair.run("create role app login in role pg_monitor", "grant all on notes to app")
+    promoted, other = pair.standby, pair.add()
+    pair.catch_up()
+    primary, *replicas = (dsn.replace("postgres@", "app@") for dsn in (pair.either, promoted.dsn, other.dsn))
+    with Database.connect(primary, replicas=replicas, **POOL) as db:
+        other.follow(promoted)
+        pair.kill_primary()
+        promoted.promote()
+        began = time.monotonic()
+        served = Counter[str]()
+        while served["standby_1"] < 10:
+            assert time.monotonic() < began + SOON, db.status().replicas
+            with suppress(psycopg.OperationalError), db.following():
+                queries.write(db, author="followed", n=1)
+                token = db.token()
+                with db.following(token):
+                    found = queries.latest(db, author="followed")
+                assert found.n == 1
+                served[found.server] += 1
+        assert token.startswith("2-")

@@ -89,7 +89,7 @@ def test_a_token_serves_another_database_object(db: Database, pair: Pair) -> Non
     """A token is text that another process's Database can follow."""
     queries.write(db, author="elsewhere", n=6)
     token = db.token()
-    assert re.fullmatch(r"[0-9A-F]+/[0-9A-F]+", token)
+    assert re.fullmatch(r"1-[0-9A-F]+/[0-9A-F]+", token)
     with (
         Database.connect(pair.dsn, replicas=[pair.standby.dsn]) as other,
         other.following(token),
@@ -122,7 +122,7 @@ def test_a_block_is_of_one_thread(db: Database, pair: Pair) -> None:
         pair.standby.resume()
 
 
-@pytest.mark.parametrize("token", ["", "0", "0/0/0", "1/123456789", "x/1", " 0/1", "0/1\n"])
+@pytest.mark.parametrize("token", ["", "0", "0/0", "1-0/0/0", "1-1/123456789", "1-x/1", " 1-0/1", "1-0/1\n", "-0/1"])
 def test_what_is_no_token_is_refused(db: Database, token: str) -> None:
     """A text that `db.token()` cannot have given is an ArgumentError, which does not quote it."""
     with pytest.raises(ArgumentError, match=r"following: that is no token of db\.token\(\)"):

@@ -129,7 +129,7 @@ def test_reads_are_spread_by_fewest_in_use(pair: Pair) -> None:
             for _ in range(8):
                 rows = iter(open_.enter_context(queries.counting(db, last=5000)))
                 servers[next(rows).server] += 1
-            assert servers == {"standby_0": 4, "standby_1": 4}
+            assert servers == {"standby_0": 4, second.name: 4}
 
 
 def test_statements_go_where_they_belong_on_asyncio(pair: Pair) -> None:
