@@ -35,7 +35,8 @@ if os.getppid() == parent:
 """
 #: What introduces a sentence of the program or of the server; what a row holds stands in other lines.
 REASON = re.compile(
-    r"^(?:(?:pg_dump|pg_restore|psql(?::\S+)?): (?:error|fatal): |(?:psql:\S*: )?(?:ERROR|FATAL|PANIC): +)(?P<reason>.*)$"
+    r"^(?:(?:pg_dump|pg_restore|psql(?::\S+)?): (?:error|fatal): |(?:psql:\S*: )?(?:ERROR|FATAL|PANIC): +)"
+    r"(?P<reason>.*)$"
 )
 #: Which of their own statements the server refused.
 KEPT = re.compile(r"^Command was: |^pg_dump: detail: Query was: |^pg_dump: error: query was: ")

@@ -250,6 +250,7 @@ class _Restore:
             skip |= {CREATE_PUBLIC} if "public" in catalogue.list_schemas(conn) else set()
             feeding = Feeding.by(program, skip=frozenset(skip), owners=owners)
             options = ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"]
+            options.append("--file=-")  # with which its errors say that they are errors
             options.append(f"--dbname={command_conninfo(place.dsn, conn)}")
             with started([str(program.path), *options], environment(place.dsn), fed=True) as child:
                 feed_script(script, child, feeding, self.stop, self.told)
