@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 
 import psycopg
@@ -12,7 +13,9 @@ import pytest
 from psycopg import errors as e
 
 from sqlkit import AsyncDatabase, Database, load
+from sqlkit.checking.directives import check_directives
 from sqlkit.errors import SqlFileError
+from sqlkit.statements import parse_statements
 from tests.replicas.queries import Queries, async_queries, queries
 from tests.replicas.stage import POOL, in_loop, of_replica, serving, wait_until
 from tests.replicas.standby import Pair
@@ -86,6 +89,30 @@ def test_a_marked_write_is_an_error_at_load(tmp_path: Path, sql: str, reason: st
     path.write_text(f"-- name: q\n-- Doc.\n--@ replica: ok 2s\n{sql};\n")
     with pytest.raises(SqlFileError, match=f"q.sql:3:1: replica: ok, but {reason}"):
         load(Queries, path)
+
+
+@pytest.mark.parametrize(
+    ("value", "lag"),
+    [
+        ("ok", inf),
+        ("ok 500ms", 0.5),
+        ("ok 2s", 2.0),
+        ("ok 1.5 s", 1.5),
+        ("ok 2min", 120.0),
+        ("ok 5", None),
+        ("ok 0s", None),
+        ("ok -1s", None),
+        ("ok 1h", None),
+        ("okay", None),
+        ("ok1s", None),
+        ("yes", None),
+    ],
+)
+def test_the_mark_names_a_lag(value: str, lag: float | None) -> None:
+    """A lag is a number with ms, s or min; under what means nothing a statement is the primary's, as check says."""
+    (statement,) = parse_statements(f"-- name: q\n--@ replica: {value}\nselect 1", Path("q.sql"))
+    assert statement.replica == lag
+    assert [finding.code for finding in check_directives([statement])] == (["SK018"] if lag is None else [])
 
 
 def test_a_function_that_writes_is_refused(db: Database) -> None:
