@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -219,6 +220,51 @@ def test_opened_on_asyncio(cache_dsn: str) -> None:
                 assert await cache.get("a", int) == 1
                 assert cache.statistics().hears is True
             assert cache.statistics().hears is False
+
+    asyncio.run(run())
+
+
+def left(dsn: str) -> int:
+    """Return how many entries there are in the database, expired or not."""
+    with psycopg.connect(dsn) as conn:
+        row = conn.execute("select count(*) from cache_entries").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_opened_cache_sweeps(db: Database, cache_dsn: str) -> None:
+    """What has expired leaves the database by itself, and a failure does not end that."""
+    with opened_cache(db, name="songs", sweep_every=0.1) as cache, db.connection() as conn:
+        conn.execute("alter table cache_entries rename to aside")
+        conn.commit()
+        time.sleep(0.2)
+        conn.execute("alter table aside rename to cache_entries")
+        conn.commit()
+        cache.set("short", 1, ttl=0.1)
+        cache.set("long", 2)
+        assert left(cache_dsn) == 2
+        deadline = time.monotonic() + 5
+        while left(cache_dsn) == 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert cache.get("long", int) == 2
+
+
+def test_an_opened_cache_sweeps_on_asyncio(db: Database, cache_dsn: str) -> None:
+    """The asynchronous one does, too."""
+
+    async def run() -> None:
+        async with (
+            AsyncDatabase.connect(cache_dsn, pool_max_size=2) as adb,
+            opened_async_cache(adb, name="songs", sweep_every=0.1) as cache,
+        ):
+            await cache.set("short", 1, ttl=0.1)
+            await cache.set("long", 2)
+            deadline = time.monotonic() + 5
+            while left(cache_dsn) == 2:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+            assert await cache.get("long", int) == 2
 
     asyncio.run(run())
 

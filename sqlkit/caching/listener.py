@@ -15,6 +15,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -29,6 +30,15 @@ MOST = 100_000  # tags whose versions are remembered
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0  # seconds until a connection is tried again
 
 log = logging.getLogger("sqlkit.caching")
+
+
+def _clock() -> Callable[[], float]:
+    """Return the clock that goes on while the machine sleeps, where there is one: commits go on, too."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic if boot is None else partial(time.clock_gettime, boot)
+
+
+now = _clock()
 
 # Those of this process, for ``invalidate`` knows a connection and no cache.
 _started: WeakSet[Listener] = WeakSet()
@@ -72,7 +82,7 @@ class Listener:
     @property
     def hears(self) -> bool:
         """Whether every commit is heard of: the connection answered within ``patience`` seconds."""
-        return time.monotonic() - self._beat <= self.patience
+        return now() - self._beat <= self.patience
 
     def on_cut(self, call: Callable[[], None]) -> None:
         """Have a function called whenever the listener is cut off."""
@@ -83,8 +93,8 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name="sqlkit cache listener", daemon=True)
         self._thread.start()
         _started.add(self)
-        deadline = time.monotonic() + timeout
-        while not self.hears and time.monotonic() < deadline:
+        deadline = now() + timeout
+        while not self.hears and now() < deadline:
             time.sleep(0.005)
         return self
 
@@ -120,7 +130,7 @@ class Listener:
 
     def fits(self, scope: int, versions: Mapping[str, int]) -> bool:
         """Tell whether these versions are known to be those of now."""
-        if time.monotonic() - self._beat > self.patience:
+        if now() - self._beat > self.patience:
             return False
         known = self._known  # read without the lock: each step is one, and what is heard meanwhile is heard later
         for tag, version in versions.items():
@@ -155,7 +165,7 @@ class Listener:
         """
         with self._lock:
             self._generation += 1
-            until = time.monotonic() + self.patience
+            until = now() + self.patience
             if len(self._unsettled) > MOST:
                 for tag in list(self._unsettled):
                     self._settled(tag)
@@ -171,8 +181,8 @@ class Listener:
 
     def _settled(self, tag: str) -> bool:
         """Tell whether no transaction of this process is about to change a tag."""
-        now = time.monotonic()
-        if any(until > now for until in self._unsettled[tag].values()):
+        moment = now()
+        if any(until > moment for until in self._unsettled[tag].values()):
             return False
         del self._unsettled[tag]
         return True
@@ -212,21 +222,21 @@ class Listener:
                 self._known.clear()  # what was said while nobody listened
                 self._generation += 1
             while not self._stop.is_set():
-                asked = time.monotonic()
+                asked = now()
                 self._ask(conn, selector, "select 1")
                 self._beat, self.reason = asked, None  # what was committed before was heard with the answer
                 due = asked + self._heartbeat
-                while (left := due - time.monotonic()) > 0 and selector.select(left):
+                while (left := due - now()) > 0 and selector.select(left):
                     conn.consume_input()
                     self._hear(conn)
 
     def _ask(self, conn: PGconn, selector: selectors.BaseSelector, statement: str) -> None:
         """Run a statement; TimeoutError where no answer comes within ``patience``, which psycopg would wait for."""
-        deadline = time.monotonic() + self.patience
+        deadline = now() + self.patience
         conn.send_query(statement.encode())
         conn.flush()
         while True:
-            left = deadline - time.monotonic()
+            left = deadline - now()
             if left <= 0 or not selector.select(left):
                 raise TimeoutError
             conn.consume_input()

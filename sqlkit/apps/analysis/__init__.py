@@ -52,7 +52,7 @@ from sqlkit.apps.analysis.backups import (
     backup_database_data,
     restore_database_data,
 )
-from sqlkit.apps.analysis.caches import AnalysisCache
+from sqlkit.apps.analysis.caches import AnalysisCache, tags_of
 from sqlkit.apps.analysis.events import (
     SYSTEM_LOGS,
     import_log_lines,
@@ -193,6 +193,7 @@ __all__ = [
     "setup_database",
     "sign_in",
     "sign_up",
+    "tags_of",
     "tools",
     "upkeep",
     "users",
