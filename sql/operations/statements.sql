@@ -41,7 +41,7 @@ statements as (
 select
     query_id,
     substring(query, '^\s*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
-    coalesce(query, '') as query,
+    left(coalesce(query, ''), 4000) as query,
     query_id is null as is_hidden,
     coalesce(calls, 0) as calls,
     coalesce(rows, 0) as rows,

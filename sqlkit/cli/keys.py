@@ -28,12 +28,14 @@ class Keys:
         self._descriptor = descriptor
 
     def within(self, seconds: float) -> str:
-        """Return the key that is pressed within so many seconds; nothing where none is."""
+        """Return the key that is pressed within so many seconds; nothing where none is, q where none will be."""
         if self._descriptor is None:
             time.sleep(max(0.0, seconds))
             return ""
         ready, _, _ = select.select([self._descriptor], [], [], max(0.0, seconds))
-        return os.read(self._descriptor, 1).decode("ascii", "replace") if ready else ""
+        if not ready:
+            return ""
+        return os.read(self._descriptor, 1).decode("ascii", "replace") or "q"  # the terminal has gone
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from sqlkit.operations.activity import Waiting
 from sqlkit.operations.names import written
 from sqlkit.operations.overview import Overview
 from sqlkit.operations.reach import Reach
-from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
+from sqlkit.operations.units import bytes_text, count_text, counted, seconds_text, share_text
 
 __all__ = ["Limits", "Remark", "remarks"]
 
@@ -61,7 +61,7 @@ def remarks(seen: Overview, limits: Limits | None = None) -> list[Remark]:
 
 def _locks(seen: Overview, limits: Limits) -> Iterator[Remark]:  # noqa: ARG001
     for tree in seen.trees:
-        held_up = f"{tree.count} {'session waits' if tree.count == 1 else 'sessions wait'} for"
+        held_up = f"{counted(tree.count, 'session waits', 'sessions wait')} for"
         yield Remark(
             level="urgent",
             view="locks",
@@ -152,7 +152,7 @@ def _of_reach(one: Reach, limits: Limits) -> str | None:
     if one.ahead_seconds is not None and one.ahead_seconds < limits.ahead_seconds:
         return f"its partitions end in {seconds_text(one.ahead_seconds)}"
     if one.gaps:
-        return f"{one.gaps} {'gap' if one.gaps == 1 else 'gaps'} between its partitions"
+        return f"{counted(one.gaps, 'gap')} between its partitions"
     return None
 
 

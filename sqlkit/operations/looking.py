@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from sqlkit import AsyncExecutor, Executor
-from sqlkit.errors import RowError
+from sqlkit.errors import ArgumentError, RowError
 from sqlkit.operations.activity import activity, async_activity
 from sqlkit.operations.indexes import async_indexes, indexes
 from sqlkit.operations.overview import ALL, Missing, Overview, ViewName, refused, restricted
@@ -79,11 +79,13 @@ def look(
 
     A view that is refused, or that this role sees only in part, is told in ``missing`` with what mends it, and the rest
     is there. ``slow_by`` and ``slow_limit`` say which statements. Given an asynchronous connection or database it
-    returns an awaitable. Raises psycopg's errors where the connection is lost.
+    returns an awaitable. Raises psycopg's errors where the connection is lost, ArgumentError for a view that is none.
     """
     from sqlkit.adhoc import _is_async
 
     named = set(views)
+    for view in sorted(named.difference(ALL)):
+        raise ArgumentError(f"look: there is no view {view!r}: {', '.join(ALL)}")
     wanted = {"server", *named} | ({"statistics"} if "statements" in named else set())
     tour = Tour(
         [view for view in ALL if view in wanted],

@@ -37,7 +37,8 @@ class SlowStatement(BaseModel):
 
     ``name`` is a hint from its comment: statements that differ in nothing but comments are one, under the name of the
     first. ``share`` is its part of the time of all statements of the database, ``hit_ratio`` that of the blocks that
-    were in the server's memory. Where ``is_hidden``, it stands for all statements that this role may not see.
+    were in the server's memory. ``query`` ends after 4,000 characters. Where ``is_hidden``, it stands for all
+    statements that this role may not see.
     """
 
     query_id: int | None

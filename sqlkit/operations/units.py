@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["UNKNOWN", "bytes_text", "count_text", "milliseconds_text", "seconds_text", "share_text"]
+__all__ = ["UNKNOWN", "bytes_text", "count_text", "counted", "milliseconds_text", "seconds_text", "share_text"]
 
 UNKNOWN = "–"
 
@@ -15,6 +15,11 @@ def bytes_text(value: float | None) -> str:
 def count_text(value: float | None) -> str:
     """Write a number: 950, 12.3 k, 1.25 M."""
     return _scaled(value, 1000, ("", "k", "M", "G", "T"))
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """Write how many there are of something: 1 session, 2 sessions."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _scaled(value: float | None, step: int, units: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from sqlkit import AsyncDatabase, Database
+from sqlkit import ArgumentError, AsyncDatabase, Database
 from sqlkit.operations import Limits, Overview, blocking_trees, look, remarks
 from sqlkit.operations.activity import Session
 from sqlkit.operations.indexes import UnindexedKey
@@ -527,6 +527,12 @@ def test_all_views(shop: str) -> None:
         assert len(seen.duplicates) == 2
         assert len(seen.reach) == 5
         assert [one.view for one in seen.missing if one.view == "statements"] == ["statements"]
+
+
+def test_a_view_that_is_none(conn: psycopg.Connection) -> None:
+    """A view that there is not is an error that names those that there are."""
+    with pytest.raises(ArgumentError, match=r"look: there is no view 'tabels': server, databases, sessions, .*tables"):
+        look(conn, ["tabels"])  # type: ignore[list-item]
 
 
 def test_nothing_is_left_behind(shop: str) -> None:

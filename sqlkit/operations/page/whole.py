@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sqlkit.operations.attention import Limits, Remark, remarks
@@ -11,9 +12,12 @@ from sqlkit.operations.page.charts import bar
 from sqlkit.operations.page.markup import Html, joined, tag
 from sqlkit.operations.page.parts import missing_list, remark_list, section, tile
 from sqlkit.operations.server import ServerState
-from sqlkit.operations.units import bytes_text, count_text, seconds_text, share_text
+from sqlkit.operations.units import bytes_text, count_text, counted, seconds_text, share_text
 
 __all__ = ["html_report"]
+
+#: The sections, by the names that links lead to.
+NAMES = ("activity", "statements", "tables", "indexes", "replication", "partitions", "databases")
 
 #: The page loads nothing, runs nothing and sends nothing, whatever it is made to hold.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -37,7 +41,7 @@ def html_report(seen: Overview, place: str, *, limits: Limits | None = None, mos
     ]
     body = joined(
         [
-            _header(seen, place),
+            _header(seen, place, [name for name, part in zip(NAMES, parts, strict=True) if part is not None]),
             tag("main", _tiles(seen, limits), _attention(found, 2 * most), _missing(seen), *parts),
             tag("footer", tag("p", "Made by sqlkit report. Counts are since the statistics were last reset.")),
         ]
@@ -59,16 +63,18 @@ def _head(title: str) -> Html:
     )
 
 
-def _header(seen: Overview, place: str) -> Html:
+def _header(seen: Overview, place: str, names: Sequence[str]) -> Html:
     server = seen.server
     if server is None:
         return tag("header", tag("h1", place))
+    links = [tag("li", tag("a", name.capitalize(), href=f"#{name}")) for name in ("attention", *names)]
     role = "standby" if server.is_standby else "primary"
     line = (
         f"{place}, as {server.user_name}. PostgreSQL {server.version}, {role}, up for "
         f"{seconds_text(server.uptime_seconds)}. Seen {server.moment:%Y-%m-%d %H:%M:%S} UTC."
     )
-    return tag("header", tag("h1", server.database_name), tag("p", line, class_="soft"))
+    nav = tag("nav", tag("ul", *links), aria_label="Sections")
+    return tag("header", tag("h1", server.database_name), tag("p", line, class_="soft"), nav)
 
 
 def _tiles(seen: Overview, limits: Limits) -> Html | None:
@@ -80,13 +86,13 @@ def _tiles(seen: Overview, limits: Limits) -> Html | None:
     oldest = max((one.transaction_seconds or 0 for one in seen.sessions), default=0.0)
     cells = [
         _connections(server, limits),
-        tile("Waiting for a lock", count_text(len(waiting)), f"behind {len(seen.trees)} sessions"),
+        tile("Waiting for a lock", count_text(len(waiting)), f"behind {counted(len(seen.trees), 'session')}"),
         tile("Longest transaction", seconds_text(oldest), f"{server.idle_in_transaction} idle in transaction"),
         _hits(server, limits),
         tile(
             "Size",
             bytes_text(current.bytes if current else None),
-            f"{len(seen.tables)} tables, {len(seen.indexes)} indexes",
+            f"{counted(len(seen.tables), 'table')}, {counted(len(seen.indexes), 'index', 'indexes')}",
         ),
         tile("Commits", count_text(server.commits), f"{count_text(server.rollbacks)} rollbacks"),
         tile("Deadlocks", count_text(server.deadlocks), f"{bytes_text(server.temporary_bytes)} of temporary files"),
@@ -98,7 +104,7 @@ def _tiles(seen: Overview, limits: Limits) -> Html | None:
         cells.append(tile("Transaction ids used", share_text(current.used), note, bar(current.used, told, kind)))
     lag = max((one.replay_lag_seconds or 0 for one in seen.replicas), default=None)
     if lag is not None:
-        cells.append(tile("Replication lag", seconds_text(lag), f"{len(seen.replicas)} standbys"))
+        cells.append(tile("Replication lag", seconds_text(lag), counted(len(seen.replicas), "standby")))
     return tag("div", *cells, class_="tiles")
 
 
