@@ -25,6 +25,7 @@ FAMILIES = {
     "cache": "cache.cache",
     "overhead": "overhead.overhead",
     "replicas": "replicas.replicas",
+    "pooler": "pooler.pooler",
     "check": "checking.checking",
 }
 

@@ -24,4 +24,4 @@ def test_a_short_run() -> None:
     assert ran.returncode == 0, ran.stderr
     assert "scale: 1,200 rows of usage by copy" in ran.stdout
     assert re.search(r"partitions of twelve that a quarter reads +3.00  ≤ 3.00: met", ran.stdout)
-    assert "scale: a month of 1,200 rows past its retention" in ran.stdout
+    assert "scale: a month of 1,200 rows past its retention, on a durable server" in ran.stdout
