@@ -5,18 +5,15 @@ Both are all or nothing: in a transaction of their own where none is open, behin
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
 import psycopg
-from psycopg import generators
 from psycopg.abc import PQGen
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from sqlkit.annotations import Affected
@@ -28,7 +25,17 @@ from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import load, make_rows
 from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
-from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
+from sqlkit.execution.prepared import (
+    FAILED,
+    Connection,
+    Prepared,
+    command,
+    forget,
+    prepare,
+    search_path,
+    settle,
+    until_sync,
+)
 from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import may_be_stale
 from sqlkit.execution.transactions import begin, roll_back
@@ -107,13 +114,26 @@ class Progress:
         self.done += len(items)
 
     def _send(self, conn: Connection, items: list[Any]) -> PQGen[None]:
+        """Send each item as soon as it is read: the server works on it meanwhile."""
         prepared = self.prepared
         assert prepared is not None  # noqa: S101 - set by start
-        commands: deque[Callable[[], None]] = deque()
+        pgconn, tables, values = conn.pgconn, prepared.tables, self.batch.values
+        borrowed = conn._pipeline is not None
+        if borrowed:  # nobody could take back what is sent
+            for number, item in enumerate(items, self.done + 1):
+                self._dump(number, item)
+        else:
+            pgconn.enter_pipeline_mode()
         for number, item in enumerate(items, self.done + 1):
-            dumped = self._dump(number, item)
-            commands.append(partial(prepared.send, conn.pgconn, dumped))
-        results = yield from _pipeline(conn, commands)
+            try:
+                dumped = [table[type(value)](value) for table, value in zip(tables, values(item))]  # noqa: B905
+            except Exception:
+                dumped = self._dump(number, item)  # which says what is wrong
+            prepared.send(pgconn, dumped)
+        pgconn.pipeline_sync()
+        results = yield from until_sync(pgconn)
+        if not borrowed:
+            pgconn.exit_pipeline_mode()
         self._take(conn, results)
 
     def _dump(self, number: int, item: Any) -> list[bytes | None]:
@@ -140,7 +160,7 @@ class Progress:
                 raise error
             affected += result.command_tuples or 0
             if query.row is not None:
-                rows.extend(load(query, prepared, prepared.expect(result)))
+                rows += load(query, prepared, prepared.expect(result))
         self.affected += affected
         self.rows.extend(rows)
 
@@ -175,22 +195,6 @@ def lacks(item: Any, error: Exception) -> str | None:
     if isinstance(error, KeyError) and isinstance(item, Mapping) and error.args:
         return f"a {type(item).__name__} has no {error.args[0]!r}"
     return None
-
-
-def _pipeline(conn: Connection, commands: deque[Callable[[], None]]) -> PQGen[list[PGresult]]:
-    """Send commands and read their results as they come, so that neither side waits for the other's buffers."""
-    pgconn = conn.pgconn
-    borrowed = conn._pipeline is not None
-    if not borrowed:
-        pgconn.enter_pipeline_mode()
-    commands.append(pgconn.pipeline_sync)
-    fetched = yield from generators.pipeline_communicate(pgconn, commands)
-    yield from generators.send(pgconn)  # what is large is not out yet, and the server answers nothing before
-    while not fetched or fetched[-1][-1].status != ExecStatus.PIPELINE_SYNC:
-        fetched.append((yield from generators.fetch_many(pgconn)))
-    if not borrowed:
-        pgconn.exit_pipeline_mode()
-    return [result for results in fetched[:-1] for result in results]
 
 
 def _empty(query: Query) -> Any:
