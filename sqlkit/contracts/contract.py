@@ -55,6 +55,8 @@ class Parameter:
     @property
     def item(self) -> Any:
         """The T of ``Iterable[T]``, ``AsyncIterable[T]`` or the union of both; None where it is no such thing."""
+        if type(self.annotation) is type:
+            return None  # a plain class, as most are
         members = get_args(self.annotation) if get_origin(self.annotation) in (Union, UnionType) else [self.annotation]
         if not all(get_origin(member) in ITERABLES for member in members):
             return None

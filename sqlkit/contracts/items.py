@@ -19,6 +19,8 @@ __all__ = ["access", "field_names", "is_given", "is_mapping", "read_path", "read
 
 def field_names(annotation: Any) -> Collection[str] | None:
     """Return the names that can be read from values of a type, or None where the annotation does not tell."""
+    if type(annotation) is type and annotation.__module__ == "builtins":
+        return None  # as most are
     cls = get_origin(annotation) or annotation
     if not isinstance(cls, type):
         return None

@@ -97,7 +97,7 @@ def _sort(marked: Marked, uses: Uses, asked: list[_Asked], item: Token, referenc
 
 
 def _check_keys(marked: Marked, uses: Uses) -> None:
-    names = {reference.name for _, reference in uses.places}
+    names = {reference.name for _, reference in uses.places} if marked.keys else ()
     for key, place in marked.keys.items():
         if key in names:
             raise marked.source.error(place, f"{key} is a parameter of the statement; choose another key")
