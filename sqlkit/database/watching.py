@@ -11,6 +11,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
+from psycopg import errors as e
 from psycopg._connection_base import BaseConnection
 from psycopg.abc import PQGen
 
@@ -93,12 +94,18 @@ def _watch(watched: Watched, every: float, ended: threading.Event) -> None:
             if conn is not None:
                 conn.pgconn.finish()
                 conn = None
-            watched.misses(" ".join(str(error).split()) or type(error).__name__)
+            watched.misses(_reason(error))
         watched.looked.set()
         watched.hurry.wait(every)
         watched.hurry.clear()
     if conn is not None:
         conn.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, e._WaitTimeout):
+        return f"it does not answer within {ANSWER_WITHIN:g} s"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _connect(settings: Settings) -> psycopg.Connection[Any]:
