@@ -25,6 +25,7 @@ IMPORTS = {
     PLAIN: "import psycopg, psycopg_pool, pydantic",
     MODEL: "import psycopg, psycopg_pool\nfrom pydantic import BaseModel",
     "sqlkit": "import sqlkit",
+    "sqlkit, ready to load statements": "import sqlkit\nsqlkit.load",
 }
 CLOCK = "import time\nstart = time.perf_counter()\n{}\nprint(time.perf_counter() - start)"
 
@@ -34,7 +35,7 @@ STATEMENT = """
 select song_id, title, tempo, rating, is_standard, note
 from songs
 where
-    title = :title
+    title = :title_{number}
     and tempo between :slowest and :fastest
     and note like 'note {number}%%';
 """
@@ -46,7 +47,7 @@ from sqlkit import Executor
 class Queries(Protocol):
 """
 METHOD = """
-    def get_song_{number}(self, db: Executor, *, title: str, slowest: int, fastest: int) -> list[Song]: ...
+    def get_song_{number}(self, db: Executor, *, title_{number}: str, slowest: int, fastest: int) -> list[Song]: ...
 """
 
 

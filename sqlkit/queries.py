@@ -113,7 +113,7 @@ def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
     return _dress(method, contract, statement)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def _compiled(source: str) -> CodeType:
     """Compile a function, all of it on one line: many methods have the same parameters, and then the same code."""
     module = compile(source, "<sqlkit>", "exec")
