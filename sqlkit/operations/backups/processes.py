@@ -31,13 +31,20 @@ import ctypes, os, sys
 parent = int(sys.argv[1])
 ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
 if os.getppid() == parent:
-    os.execv(sys.argv[2], sys.argv[2:])
+    try:
+        os.execv(sys.argv[2], sys.argv[2:])
+    except OSError as error:
+        sys.exit(f"{os.path.basename(sys.argv[2])}: error: cannot be run: {error.strerror}")
 """
 #: What introduces a sentence of the program or of the server; what a row holds stands in other lines.
 REASON = re.compile(
     r"^(?:(?:pg_dump|pg_restore|psql(?::\S+)?): (?:error|fatal): |(?:psql:\S*: )?(?:ERROR|FATAL|PANIC): +)"
     r"(?P<reason>.*)$"
 )
+#: The same, where two processes have spoken at once and the words of one stand between those of the other.
+PIECE = re.compile(r"(?:^|[\s:])(?:error|fatal|ERROR|FATAL|PANIC): +(?P<reason>.+)$")
+QUOTING = ("CONTEXT", "DETAIL", "HINT", "QUERY", "STATEMENT", "LINE", "Command was", "\t")
+WORKER = "worker process died"  # of which the worker itself has said why
 #: Which of their own statements the server refused.
 KEPT = re.compile(r"^Command was: |^pg_dump: detail: Query was: |^pg_dump: error: query was: ")
 
@@ -78,6 +85,7 @@ class Child:
     def __init__(self, process: subprocess.Popen[bytes], name: str, told: Callable[[str], None] | None) -> None:
         self.name = name
         self.lines: list[str] = []
+        self._pieces: list[str] = []
         self._process = process
         self._told = told
         self._listener = threading.Thread(target=self._listen, name=f"sqlkit {name}", daemon=True)
@@ -100,6 +108,8 @@ class Child:
             text = line.decode(errors="replace").rstrip()
             if REASON.match(text) or KEPT.match(text):
                 self.lines.append(text)
+            elif (piece := PIECE.search(text)) and not text.startswith(QUOTING):
+                self._pieces.append(piece["reason"])
             if self._told is not None:
                 self._told(text)
 
@@ -114,6 +124,10 @@ class Child:
                 continue
             self._listener.join(LEAVE_SECONDS)
             return status
+
+    def has_said(self, words: re.Pattern[str]) -> bool:
+        """Say whether it has said something, whole or in pieces."""
+        return any(words.search(line) for line in (*self.lines, *self._pieces))
 
     def forget(self, command: str) -> bool:
         """Forget the complaints that were about a statement, as it is told behind them; say whether there were any."""
@@ -130,6 +144,8 @@ class Child:
     def failure(self, status: int) -> BackupError:
         """Return the error that says why it ended so; of the server's words the sentence without a row's values."""
         reasons = [found["reason"] for line in self.lines if (found := REASON.match(line))]
+        if all(WORKER in reason for reason in reasons):
+            reasons = self._pieces + reasons
         if status < 0:
             reasons.append(f"it was ended by {signal.Signals(-status).name}")
         unique = list(dict.fromkeys(" ".join(reason.split()) for reason in reasons))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from sqlkit.operations.backups.processes import Stopped
 
 __all__ = ["Snapshot", "cancelled_by", "count_rows", "held_snapshot"]
 
-ATTEMPTS = 5
+ATTEMPTS = 20
+PAUSE_SECONDS = 0.1  # after which whoever makes and drops tables may have come to an end
 APPLICATION = "sqlkit backup"
 STOP_SECONDS = 0.1  # within which a statement notices that it is to stop
 
@@ -46,7 +48,8 @@ def held_snapshot(dsn: str, schema: str | None) -> Iterator[Snapshot]:
     with psycopg.connect(dsn, autocommit=True, application_name=APPLICATION) as conn:
         catalogue.lift_timeouts(conn)
         catalogue.see_all_rows(conn)
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            time.sleep(PAUSE_SECONDS * min(attempt, 10))
             tables = catalogue.list_stored_tables(conn, schemas=schemas)
             if schema is not None and schema not in catalogue.list_schemas(conn):
                 raise BackupError(f"{schema}: there is no such schema in {conn.info.dbname}")

@@ -28,7 +28,7 @@ DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
 #: What pg_dump says when it or a worker of its could not have a table's lock in time.
 REFUSED = re.compile("could not obtain lock on relation|query was: LOCK TABLE", re.IGNORECASE)
 LOCK_MILLISECONDS = 5000  # for pg_dump to lock what the snapshot's connection has locked already
-ATTEMPTS = 5
+ATTEMPTS = 8
 PAUSE_SECONDS = 0.5
 
 
@@ -153,7 +153,7 @@ class _Work:
         if status == 0:
             done.finish()
             return counts
-        if any(REFUSED.search(line) for line in child.lines):
+        if child.has_said(REFUSED):
             return None
         raise child.failure(status)
 
