@@ -22,6 +22,28 @@ waits as (
 blockers as (
     select distinct unnest(waits.blocked_by) as pid
     from waits
+),
+
+encodings as (
+    select
+        databases.datname,
+        databases.encoding = current.encoding as is_ours
+    from pg_database as databases
+    inner join pg_database as current
+        on current.datname = current_database()
+),
+
+texts as (
+    -- The bytes of a text of a database with another encoding are no text here: they are written as escapes.
+    select
+        activity.pid,
+        case
+            when encodings.is_ours then activity.query
+            else encode(textsend(activity.query), 'escape')
+        end as query
+    from pg_stat_activity as activity
+    inner join encodings
+        on activity.datname = encodings.datname
 )
 
 select
@@ -57,12 +79,14 @@ select
     extract(epoch from clock_timestamp() - activity.query_start)::float8 as query_seconds,
     extract(epoch from clock_timestamp() - activity.state_change)::float8 as state_seconds,
     extract(epoch from clock_timestamp() - waits.waitstart)::float8 as waiting_seconds,
-    substring(activity.query, '^\s*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
-    left(activity.query, 1000) as query,
+    substring(texts.query, '^\s*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
+    left(texts.query, 1000) as query,
     coalesce(activity.query = '<insufficient privilege>', false) as is_hidden
 from pg_stat_activity as activity
 left join waits
     on activity.pid = waits.pid
+left join texts
+    on activity.pid = texts.pid
 where
     activity.pid <> pg_backend_pid()
     and (activity.usename is not null or activity.backend_type = 'autovacuum worker' or waits.pid is not null)

@@ -94,7 +94,8 @@ def status_command(
     with opened_database("status", dsn, folder) as (db, place):
         seen = look(db, within=within)
     limits = Limits(large_bytes=round(large * MEGABYTE))
-    show(place, seen, _status(seen, remarks(seen, limits), limit), as_json, limits=limits)
+    trees = [tree.model_dump(mode="json") for tree in seen.trees]
+    show(place, seen, _status(seen, remarks(seen, limits), limit), as_json, limits=limits, trees=trees)
 
 
 def slow_command(

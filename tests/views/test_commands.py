@@ -22,7 +22,7 @@ from tests.views.busy_server import actors, chain_of_three, opened_shop
 
 COMMANDS = ("status", "slow", "locks", "tables", "indexes")
 #: The keys that an answer as JSON has beside the views, by command.
-MORE = {"status": {"remarks"}, "slow": set(), "locks": {"trees"}, "tables": {"scanned"}, "indexes": {"unused"}}
+MORE = {"status": {"remarks", "trees"}, "slow": set(), "locks": {"trees"}, "tables": {"scanned"}, "indexes": {"unused"}}
 
 Run = Callable[..., Any]
 

@@ -18,7 +18,7 @@ from sqlkit.operations.names import RESERVED, written
 from sqlkit.operations.rates import statements_between
 from sqlkit.operations.slow import SlowBy, slow
 from sqlkit.testing import TestServer
-from tests.views.busy_server import actors
+from tests.views.busy_server import actors, eventually
 
 ONLOOKER = "sqlkit_test_onlooker"
 
@@ -26,7 +26,7 @@ ONLOOKER = "sqlkit_test_onlooker"
 @pytest.fixture(scope="module")
 def counting(server: TestServer) -> Iterator[TestServer]:
     """Give a server that counts statements, its extension in a schema of no path, and a role without rights."""
-    loaded = {"shared_preload_libraries": "pg_stat_statements"}
+    loaded = {"shared_preload_libraries": "pg_stat_statements", "max_prepared_transactions": "2"}
     with scratch_server("sqlkit-views-", bindir=server.bindir, settings=loaded) as started:
         with psycopg.connect(started.dsn, autocommit=True) as conn:
             conn.execute('create schema "Counts"')
@@ -237,6 +237,20 @@ def test_locks_without_rights(counting: TestServer) -> None:
         while not (trees := look(own, ["sessions"]).trees):
             pass
     assert (trees[0].pid, [one.pid for one in trees[0].waiting]) == (holder.pid, [waiting.pid])
+
+
+def test_prepared_transaction(counting: TestServer) -> None:
+    """Who waits for a prepared transaction, which has no session, stands below it."""
+    with actors(counting.dsn, "waiting") as (waiting,), psycopg.connect(counting.dsn, autocommit=True) as conn:
+        conn.execute("begin")
+        conn.execute("update songs set title = '' where song_id = 7")
+        conn.execute("prepare transaction 'forgotten'")
+        try:
+            waiting.start("update songs set title = 'new' where song_id = 7")
+            (tree,) = eventually(lambda: look(conn, ["sessions"]).trees)
+        finally:
+            conn.execute("rollback prepared 'forgotten'")
+    assert (tree.pid, tree.session, [one.pid for one in tree.waiting]) == (0, None, [waiting.pid])
 
 
 def test_granted_rights(counting: TestServer, conn: psycopg.Connection) -> None:
