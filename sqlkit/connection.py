@@ -25,7 +25,7 @@ from psycopg.errors import error_from_result
 from sqlkit.errors import ConfigurationError
 from sqlkit.places import calling_frame
 from sqlkit.poolers import lasting
-from sqlkit.statistics import Counts, Tally
+from sqlkit.tally import Counts, Tally
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn, PGresult

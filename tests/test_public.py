@@ -43,7 +43,8 @@ ORDER: list[list[str]] = [
     ["sqlkit.rows.groups", "sqlkit.rows.shapes", "sqlkit.rows.trust"],
     ["sqlkit.values.catalog"],
     ["sqlkit.annotations", "sqlkit.connection", "sqlkit.settings"],
-    ["sqlkit.places", "sqlkit.poolers", "sqlkit.settings_replicas", "sqlkit.settings_sources", "sqlkit.statistics"],
+    ["sqlkit.places", "sqlkit.poolers", "sqlkit.settings_replicas", "sqlkit.settings_sources", "sqlkit.tally"],
+    ["sqlkit.statistics"],
     ["sqlkit.statements"],
     ["sqlkit.sqlfile"],
     ["sqlkit.lexer"],
@@ -65,6 +66,7 @@ HEAVY = [
     "cachetools",
     "prometheus_client",
     "opentelemetry",
+    "sqlkit.statistics",
     "sqlkit.database",
 ]
 

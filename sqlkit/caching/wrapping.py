@@ -22,7 +22,7 @@ from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
 from sqlkit.database.following import from_primary
 from sqlkit.errors import ConfigurationError
-from sqlkit.statistics import Tally
+from sqlkit.tally import Tally
 
 __all__ = ["cached"]
 

@@ -33,7 +33,7 @@ from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.holders import Holders
 from sqlkit.database.options import PoolStatus, connect_keywords
 from sqlkit.errors import PoolExhausted
-from sqlkit.statistics import Tally
+from sqlkit.tally import Tally
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings

@@ -34,12 +34,13 @@ from sqlkit.database.sync_replicas import PoolWithReplicas
 from sqlkit.database.watching import ANSWER_WITHIN, answer
 from sqlkit.errors import PoolExhausted
 from sqlkit.places import Place, calling_place
-from sqlkit.statistics import Statistics, Tally
+from sqlkit.tally import Tally
 
 if TYPE_CHECKING:
     from sqlkit.embedded import Embedded
     from sqlkit.execution.lending import Local
     from sqlkit.settings import Settings
+    from sqlkit.statistics import Statistics
 
 __all__ = ["Block", "Database", "View"]
 

@@ -9,7 +9,7 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.execution.prepared import Connection
 from sqlkit.execution.query import Query
-from sqlkit.statistics import ROWS, TIME, Event, figures_of
+from sqlkit.tally import ROWS, TIME, figures_of
 
 __all__ = ["Counting", "count", "count_call", "fail"]
 
@@ -25,7 +25,7 @@ def count_call(memory: Memory, query: Query, text: str, began: int, made: Any) -
     figures[ROWS] += 1 if query.cardinality is ONE else _rows(query, made)
     tally = memory.tally
     if tally is not None and spent >= tally.notice:
-        tally.tell(Event(query.statement, text, spent, _rows(query, made)))
+        tally.tell(query.statement, text, spent, _rows(query, made))
 
 
 def _rows(query: Query, made: Any) -> int:
@@ -47,7 +47,7 @@ def count(memory: Memory, query: Query, text: str, began: int, rows: int, size: 
     figures[spent.bit_length()] += 1
     tally = memory.tally
     if tally is not None and spent >= tally.notice:
-        tally.tell(Event(query.statement, text, spent, rows, None, size))
+        tally.tell(query.statement, text, spent, rows, None, size)
 
 
 def fail(memory: Memory, query: Query, text: str, began: int, error: BaseException, size: int | None = None) -> None:
@@ -60,7 +60,7 @@ def fail(memory: Memory, query: Query, text: str, began: int, error: BaseExcepti
     if tally is not None:
         tally.failed(query.statement, error)
         if spent >= tally.notice:
-            tally.tell(Event(query.statement, text, spent, 0, error, size))
+            tally.tell(query.statement, text, spent, 0, error, size)
 
 
 class Counting:

@@ -25,7 +25,8 @@ from sqlkit.database.options import PoolStatus
 from sqlkit.errors import ConfigurationError
 from sqlkit.sqlfile.naming import command_of
 from sqlkit.statements import Statement
-from sqlkit.statistics import Event, Tally
+from sqlkit.statistics import Event
+from sqlkit.tally import Tally
 
 try:
     from opentelemetry import metrics, trace

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from sqlkit.database.options import PoolStatus
 from sqlkit.errors import ConfigurationError
-from sqlkit.statistics import QueryStatistics, Tally, combined, upper_bound
+from sqlkit.statistics import QueryStatistics, combined, upper_bound
+from sqlkit.tally import Tally
 
 try:
     from prometheus_client import CONTENT_TYPE_LATEST as CONTENT_TYPE
