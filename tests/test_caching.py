@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import itertools
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -20,10 +23,12 @@ from pydantic import BaseModel, Field, SecretStr
 from sqlkit import AsyncDatabase, Database
 from sqlkit.caching import (
     AsyncCache,
+    AsyncCaching,
     AsyncDatabaseTags,
     AsyncPostgresTier,
     AsyncRedisTier,
     Cache,
+    Caching,
     Circuit,
     MemoryTier,
     PostgresTier,
@@ -256,6 +261,76 @@ def test_on_asyncio(cache_dsn: str, redis_server: RedisServer) -> None:
             await redis.close()
 
     asyncio.run(run())
+
+
+def test_what_a_function_makes_is_kept(cache: Cache) -> None:
+    """It is made once, also by many threads at once, and again when its tag is invalidated; None is a value."""
+    made = itertools.count(1)
+
+    def make() -> int:
+        time.sleep(0.1)
+        return next(made)
+
+    def fetch(_: int) -> int:
+        return cache.fetch("number", int, make, ttl=60, tags=["numbers"])
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(fetch, range(16))) == {1}
+    cache.invalidate("numbers")
+    assert [fetch(0), fetch(0)] == [2, 2]
+    nothing: list[int] = []
+    kind: Any = int | None
+    for _ in range(2):
+        assert cache.fetch("nothing", kind, lambda: nothing.append(1)) is None
+    assert nothing == [1]
+
+
+def test_what_cannot_be_made_is_not_kept(cache: Cache) -> None:
+    """An error is the caller's, and the next one tries again."""
+    divisors = iter([0, 1])
+
+    def make() -> int:
+        return 7 // next(divisors)
+
+    with pytest.raises(ZeroDivisionError):
+        cache.fetch("number", int, make)
+    assert cache.fetch("number", int, make) == 7
+
+
+def test_what_a_coroutine_makes_is_kept() -> None:
+    """On asyncio it is awaited once for all tasks that want it."""
+
+    async def run() -> None:
+        cache = AsyncCache(MemoryTier())
+        made = itertools.count(1)
+
+        async def make() -> int:
+            await asyncio.sleep(0.05)
+            return next(made)
+
+        fetched = (cache.fetch("number", int, make, tags=["numbers"]) for _ in range(20))
+        assert set(await asyncio.gather(*fetched)) == {1}
+        await cache.invalidate("numbers")
+        assert await cache.fetch("number", int, make, tags=["numbers"]) == 2
+
+    asyncio.run(run())
+
+
+def test_both_colours_have_one_surface() -> None:
+    """The two caches have the same methods with the same parameters, and both are what their Protocols say."""
+    plain, coloured = (
+        {name: value for name, value in vars(kind).items() if not name.startswith("_")} for kind in (Cache, AsyncCache)
+    )
+    assert plain.keys() == coloured.keys()
+    for name, method in plain.items():
+        assert list(inspect.signature(method).parameters) == list(inspect.signature(coloured[name]).parameters), name
+    for protocol, kind in ((Caching, Cache), (AsyncCaching, AsyncCache)):
+        for name in ("get", "get_many", "set", "delete", "invalidate"):
+            wanted = inspect.signature(getattr(protocol, name)).parameters
+            assert wanted.items() <= inspect.signature(getattr(kind, name)).parameters.items(), name
+    if TYPE_CHECKING:
+        both: tuple[Caching, AsyncCaching] = (Cache(MemoryTier()), AsyncCache(MemoryTier()))
+        assert both
 
 
 # Redis away, slow and back.

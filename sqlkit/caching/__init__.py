@@ -1,10 +1,11 @@
 """Caching: memory, PostgreSQL and Redis tiers behind one interface, invalidated with the write's own commit."""
 
-from sqlkit.caching.cache import AsyncCache, AsyncCaching, Cache, Caching
+from sqlkit.caching.cache import AsyncCache, Cache
 from sqlkit.caching.circuit import Circuit
 from sqlkit.caching.listener import Listener
 from sqlkit.caching.opening import opened_async_cache, opened_cache
 from sqlkit.caching.postgres import AsyncPostgresTier, PostgresTier
+from sqlkit.caching.protocols import AsyncCaching, Caching
 from sqlkit.caching.redis import AsyncRedisTier, RedisTier, redis_url
 from sqlkit.caching.statements import (
     AsyncEntryQueries,

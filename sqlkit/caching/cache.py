@@ -2,72 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from inspect import isawaitable
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import TypeAdapter
 
 from sqlkit.caching.entries import JITTER, MISS, Seconds, Versions, adapter_of, checked_tags, lifetime
+from sqlkit.caching.flights import AsyncFlights, Flights
 from sqlkit.caching.reading import Steps, TagSource, checked_key, find, keep, seen
 from sqlkit.caching.statistics import CacheHealth, CacheStatistics, Counter
 from sqlkit.caching.tags import LocalTags
 from sqlkit.caching.tiers import AsyncTier, MemoryTier, Tier
+from sqlkit.database.following import from_primary
 
-__all__ = ["AsyncCache", "AsyncCaching", "Cache", "Caching"]
+__all__ = ["AsyncCache", "Cache", "Terms"]
 
 T = TypeVar("T")
 HOUR = 3600.0
 
 
-class Caching(Protocol):
-    """What every cache does; ``AsyncCaching`` is the same with ``await``."""
+class Terms(NamedTuple):
+    """On what terms a value is kept."""
 
-    def get(self, key: str, kind: type[T]) -> T | None:
-        """Return the value of a key, or None."""
-        ...
-
-    def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
-        """Return the values of those keys that have one."""
-        ...
-
-    def set(self, key: str, value: object, *, kind: Any = None, ttl: Seconds = HOUR, tags: Iterable[str] = ()) -> None:
-        """Keep a value."""
-        ...
-
-    def delete(self, key: str) -> None:
-        """Forget a key."""
-        ...
-
-    def invalidate(self, *tags: str) -> None:
-        """Make every entry under these tags invalid."""
-        ...
-
-
-class AsyncCaching(Protocol):
-    """What every cache does, on asyncio."""
-
-    async def get(self, key: str, kind: type[T]) -> T | None:
-        """Return the value of a key, or None."""
-        ...
-
-    async def get_many(self, keys: Iterable[str], kind: type[T]) -> dict[str, T]:
-        """Return the values of those keys that have one."""
-        ...
-
-    async def set(
-        self, key: str, value: object, *, kind: Any = None, ttl: Seconds = HOUR, tags: Iterable[str] = ()
-    ) -> None:
-        """Keep a value."""
-        ...
-
-    async def delete(self, key: str) -> None:
-        """Forget a key."""
-        ...
-
-    async def invalidate(self, *tags: str) -> None:
-        """Make every entry under these tags invalid."""
-        ...
+    key: str
+    tags: frozenset[str]
+    ttl: Seconds
+    jitter: float
 
 
 class _Tiered:
@@ -193,6 +155,7 @@ class Cache(_Tiered):
         self, *tiers: Tier, tags: TagSource | None = None, namespace: str = "", name: str | None = None
     ) -> None:
         super().__init__(tiers, tags, namespace, name)
+        self._flights = Flights()
 
     def get(self, key: str, kind: type[T]) -> T | None:
         """Return the value of a key, validated as ``kind``; None where there is none that fits."""
@@ -203,8 +166,56 @@ class Cache(_Tiered):
         found: dict[str, T] = _drive(self._asked(keys, kind))
         return found
 
-    def look_up(self, key: str, kind: Any) -> dict[str, Any]:
-        """Return the value of a key under it, uncounted, as ``cached`` asks for one; None may be a value."""
+    def fetch(
+        self,
+        key: str,
+        kind: type[T],
+        make: Callable[[], T],
+        *,
+        ttl: Seconds = HOUR,
+        jitter: float = JITTER,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """Return the value of a key; where there is none, make it and keep it, while others who want it wait.
+
+        The tags' versions are those of before it was made, so a write that is committed in between makes it invalid.
+        """
+        terms = Terms(key, checked_tags(tags), ttl, jitter)
+        made: T = self.through(self.named(key), kind, make, terms, self._counter)
+        return made
+
+    def through(self, name: str, kind: Any, make: Callable[[], Any], terms: Terms, counter: Counter) -> Any:
+        """Return what the cache has, or what is made and kept, as ``fetch`` and ``cached`` do."""
+        value = self.quick(name, adapter_of(kind))
+        if value is not MISS:
+            counter.hit()
+            return value
+        found = self._look_up(terms.key, kind)
+        if terms.key in found:
+            counter.hit()
+            return found[terms.key]
+        counter.add(misses=1)
+        while True:
+            versions = self.seen(*terms.tags)
+            if versions is None:
+                return make()
+            # Whoever comes after a commit does not wait for what was selected before it.
+            flight = (name, id(adapter_of(kind)), frozenset(versions.items()))
+            outcome = self._flights.run(flight, partial(self._make, kind, make, terms, versions))
+            if outcome.end == "value":
+                return outcome.what
+
+    def _make(self, kind: Any, make: Callable[[], Any], terms: Terms, versions: Versions) -> Any:
+        found = self._look_up(terms.key, kind)  # the flight before may have landed meanwhile
+        if terms.key in found:
+            return found[terms.key]
+        with from_primary():  # a replica may not have yet what the versions stand for
+            value = make()
+        key, tags, ttl, jitter = terms
+        self.set(key, value, kind=kind, ttl=ttl, jitter=jitter, tags=tags, versions=versions)
+        return value
+
+    def _look_up(self, key: str, kind: Any) -> dict[str, Any]:
         found: dict[str, Any] = _drive(self._find((key,), kind))
         return found
 
@@ -254,6 +265,7 @@ class AsyncCache(_Tiered):
         name: str | None = None,
     ) -> None:
         super().__init__(tiers, tags, namespace, name)
+        self._flights = AsyncFlights()
 
     async def get(self, key: str, kind: type[T]) -> T | None:
         """Return the value of a key, validated as ``kind``; None where there is none that fits."""
@@ -264,8 +276,56 @@ class AsyncCache(_Tiered):
         found: dict[str, T] = await _drive_async(self._asked(keys, kind))
         return found
 
-    async def look_up(self, key: str, kind: Any) -> dict[str, Any]:
-        """Return the value of a key under it, uncounted, as ``cached`` asks for one; None may be a value."""
+    async def fetch(
+        self,
+        key: str,
+        kind: type[T],
+        make: Callable[[], Awaitable[T]],
+        *,
+        ttl: Seconds = HOUR,
+        jitter: float = JITTER,
+        tags: Iterable[str] = (),
+    ) -> T:
+        """Return the value of a key; where there is none, await ``make`` and keep it; otherwise as ``Cache.fetch``."""
+        made: T = await self.through(
+            self.named(key), kind, make, Terms(key, checked_tags(tags), ttl, jitter), self._counter
+        )
+        return made
+
+    async def through(
+        self, name: str, kind: Any, make: Callable[[], Awaitable[Any]], terms: Terms, counter: Counter
+    ) -> Any:
+        """Return what the cache has, or what is made and kept, as ``fetch`` and ``cached`` do."""
+        value = self.quick(name, adapter_of(kind))
+        if value is not MISS:
+            counter.hit()
+            return value
+        found = await self._look_up(terms.key, kind)
+        if terms.key in found:
+            counter.hit()
+            return found[terms.key]
+        counter.add(misses=1)
+        while True:
+            versions = await self.seen(*terms.tags)
+            if versions is None:
+                return await make()
+            # Whoever comes after a commit does not wait for what was selected before it.
+            flight = (name, id(adapter_of(kind)), frozenset(versions.items()))
+            outcome = await self._flights.run(flight, partial(self._make, kind, make, terms, versions))
+            if outcome.end == "value":
+                return outcome.what
+
+    async def _make(self, kind: Any, make: Callable[[], Awaitable[Any]], terms: Terms, versions: Versions) -> Any:
+        found = await self._look_up(terms.key, kind)  # the flight before may have landed meanwhile
+        if terms.key in found:
+            return found[terms.key]
+        with from_primary():
+            value = await make()
+        key, tags, ttl, jitter = terms
+        await self.set(key, value, kind=kind, ttl=ttl, jitter=jitter, tags=tags, versions=versions)
+        return value
+
+    async def _look_up(self, key: str, kind: Any) -> dict[str, Any]:
         found: dict[str, Any] = await _drive_async(self._find((key,), kind))
         return found
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import threading
 from collections.abc import Awaitable, Callable, Iterable
-from concurrent.futures import Future
-from copy import deepcopy
 from functools import partial, wraps
 from types import NoneType
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import psycopg
 from pydantic import TypeAdapter
 
-from sqlkit.caching.cache import AsyncCache, Cache
+from sqlkit.caching.cache import AsyncCache, Cache, Terms
 from sqlkit.caching.entries import JITTER, MISS, Seconds, adapter_of, checked_tags, lifetime
 from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
-from sqlkit.database.following import from_primary
 from sqlkit.errors import ConfigurationError
 from sqlkit.tally import Tally
 
@@ -33,13 +28,6 @@ CONNECTIONS = (psycopg.Connection, psycopg.AsyncConnection)
 PLAIN = frozenset({int, str, bool, NoneType, UUID})
 MOST = 4096  # calls whose keys are remembered
 ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
-
-
-class Outcome(NamedTuple):
-    """How a flight ended: with a value, an error, or nothing, when its leader was interrupted."""
-
-    end: Literal["value", "error", "nothing"]
-    what: Any = None
 
 
 def cached(
@@ -71,26 +59,17 @@ def cached(
         raise ConfigurationError(f"{contract.label}: takes {wanted}, not {type(cache).__name__}")
     lifetime(ttl, jitter)
     counter = cache.counter_of(statement.full_name)
-    plan = _Plan(query, contract, key, tags if callable(tags) else tuple(checked_tags(tags)), cache, counter)
+    plain = tags if callable(tags) else tuple(checked_tags(tags))
+    plan = _Plan(query, contract, key, plain, cache, counter, ttl, jitter)
     run = _wrapped_async if contract.asynchronous else _wrapped
-    keep: Any = partial(cache.set, kind=plan.kind, ttl=ttl, jitter=jitter)
-    return cast("F", wraps(query)(run(plan, cast("Any", cache), keep, counter)))
+    return cast("F", wraps(query)(run(plan, cast("Any", cache), counter)))
 
 
 class Names(NamedTuple):
     """What a call is kept under."""
 
-    key: str
-    tags: frozenset[str]
     name: str  # the key as the tiers know it
-
-
-class Flight(Generic[W]):
-    """A query that is under way, and how many wait for it beside the one who runs it."""
-
-    def __init__(self, outcome: W) -> None:
-        self.outcome = outcome
-        self.waiting = 0
+    terms: Terms
 
 
 class _Plan:
@@ -104,11 +83,15 @@ class _Plan:
         tags: Any,
         cache: Cache | AsyncCache,
         counter: Counter,
+        ttl: Seconds,
+        jitter: float,
     ) -> None:
         self.query = query
         self._counter = counter
         self._covers = cache.tags.covers
         self._named = cache.named
+        self._ttl = ttl
+        self._jitter = jitter
         self._executor = contract.executor
         self._signature = contract.signature
         self._name: Any = f"{contract.interface.__module__}.{query.__qualname__}" if key is None else key
@@ -161,16 +144,13 @@ class _Plan:
         local = getattr(db, "local", None)
         if local is not None:  # a tenant, a role: what one may see is not what another may
             key += "@" + hashlib.sha256(repr((local.settings, local.path)).encode()).hexdigest()[:40]
-        return Names(key, tags, self._named(key))
+        return Names(self._named(key), Terms(key, tags, self._ttl, self._jitter))
 
     def _filled(self, **given: Any) -> list[str]:
         return [tag.format_map(given) for tag in self._tags]
 
 
-def _wrapped(plan: _Plan, cache: Cache, keep: Callable[..., None], counter: Counter) -> Callable[..., Any]:
-    flights: dict[Any, Flight[Future[Outcome]]] = {}
-    lock = threading.Lock()
-
+def _wrapped(plan: _Plan, cache: Cache, counter: Counter) -> Callable[..., Any]:
     def call(*arguments: Any, **keywords: Any) -> Any:
         names = plan.names(arguments, keywords)
         if names is None:
@@ -179,55 +159,13 @@ def _wrapped(plan: _Plan, cache: Cache, keep: Callable[..., None], counter: Coun
         if value is not MISS:
             counter.hit()
             return value
-        key, tags = names.key, names.tags
-        found = cache.look_up(key, plan.kind)
-        if key in found:
-            counter.hit()
-            return found[key]
-        counter.add(misses=1)
-        while True:
-            versions = cache.seen(*tags)
-            if versions is None:
-                return plan.query(*arguments, **keywords)
-            # Whoever comes after a commit does not wait for what was selected before it.
-            flight_key = (key, frozenset(versions.items()))
-            with lock:
-                flight = flights.get(flight_key)
-                leads = flight is None
-                if flight is None:
-                    flight = flights[flight_key] = Flight(Future())
-                else:
-                    flight.waiting += 1
-            if not leads:
-                outcome = flight.outcome.result()
-                if outcome.end == "nothing":
-                    continue
-                return _landed(outcome)
-            outcome = Outcome("nothing")
-            try:
-                found = cache.look_up(key, plan.kind)  # the flight before may have landed meanwhile
-                if key not in found:
-                    with from_primary():  # a replica may not have yet what the versions stand for
-                        found = {key: plan.query(*arguments, **keywords)}
-                    keep(key, found[key], tags=tags, versions=versions)
-                outcome = Outcome("value", found[key])
-                return found[key]
-            except Exception as error:
-                outcome = Outcome("error", error)
-                raise
-            finally:
-                with lock:
-                    del flights[flight_key]
-                flight.outcome.set_result(_shared(outcome, flight.waiting))
+        make = partial(plan.query, *arguments, **keywords)
+        return cache.through(names.name, plan.kind, make, names.terms, counter)
 
     return call
 
 
-def _wrapped_async(
-    plan: _Plan, cache: AsyncCache, keep: Callable[..., Awaitable[None]], counter: Counter
-) -> Callable[..., Awaitable[Any]]:
-    flights: dict[Any, Flight[asyncio.Future[Outcome]]] = {}
-
+def _wrapped_async(plan: _Plan, cache: AsyncCache, counter: Counter) -> Callable[..., Awaitable[Any]]:
     async def call(*arguments: Any, **keywords: Any) -> Any:
         names = plan.names(arguments, keywords)
         if names is None:
@@ -236,52 +174,7 @@ def _wrapped_async(
         if value is not MISS:
             counter.hit()
             return value
-        key, tags = names.key, names.tags
-        found = await cache.look_up(key, plan.kind)
-        if key in found:
-            counter.hit()
-            return found[key]
-        counter.add(misses=1)
-        while True:
-            versions = await cache.seen(*tags)
-            if versions is None:
-                return await plan.query(*arguments, **keywords)
-            loop = asyncio.get_running_loop()
-            flight_key = (id(loop), key, frozenset(versions.items()))
-            flight = flights.get(flight_key)
-            if flight is not None:
-                flight.waiting += 1
-                outcome = await asyncio.shield(flight.outcome)
-                if outcome.end == "nothing":
-                    continue
-                return _landed(outcome)
-            flight = flights[flight_key] = Flight(loop.create_future())
-            outcome = Outcome("nothing")
-            try:
-                found = await cache.look_up(key, plan.kind)
-                if key not in found:
-                    with from_primary():
-                        found = {key: await plan.query(*arguments, **keywords)}
-                    await keep(key, found[key], tags=tags, versions=versions)
-                outcome = Outcome("value", found[key])
-                return found[key]
-            except Exception as error:
-                outcome = Outcome("error", error)
-                raise
-            finally:
-                del flights[flight_key]
-                flight.outcome.set_result(_shared(outcome, flight.waiting))
+        make = partial(plan.query, *arguments, **keywords)
+        return await cache.through(names.name, plan.kind, make, names.terms, counter)
 
     return call
-
-
-def _shared(outcome: Outcome, waiting: int) -> Outcome:
-    """Return an outcome for those who wait, whose value nobody changes meanwhile."""
-    return Outcome("value", deepcopy(outcome.what)) if waiting and outcome.end == "value" else outcome
-
-
-def _landed(outcome: Outcome) -> Any:
-    """Return or raise how another's flight ended; each has a value of its own."""
-    if outcome.end == "error":
-        raise outcome.what
-    return deepcopy(outcome.what)

@@ -133,14 +133,7 @@ class AnalysisCache:
         return self._read(f"api:{endpoint}:{hashlib.sha256(text.encode()).hexdigest()[:32]}", kind, make)
 
     def _read(self, key: str, kind: type[T], make: Callable[[], T]) -> T:
-        found = self.cache.get(key, kind)
-        if found is not None:
-            return found
-        versions = self.cache.seen(CLEANED)
-        made = make()
-        if versions is not None:
-            self.cache.set(key, made, kind=kind, ttl=SHORT_SECONDS, tags=[CLEANED], versions=versions)
-        return made
+        return self.cache.fetch(key, kind, make, ttl=SHORT_SECONDS, tags=[CLEANED])
 
     # What a service keeps by hand.
 

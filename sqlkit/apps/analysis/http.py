@@ -6,8 +6,8 @@ application to say; ``/login`` tells whose password it is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
@@ -391,7 +391,10 @@ def create_app(settings: Settings | str | None = None, *, redis: str | None = No
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with with_database(app), contextmanager_in_threadpool(_opened(app, redis or redis_url())):
+        async with (
+            with_database(app),
+            contextmanager_in_threadpool(AnalysisCache.opened(app.state.db, redis or redis_url())) as app.state.cache,
+        ):
             yield
 
     made = FastAPI(title="Analysis", lifespan=lifespan)
@@ -399,12 +402,6 @@ def create_app(settings: Settings | str | None = None, *, redis: str | None = No
     for router in (health_router(), people, work, system):
         made.include_router(router)
     return made
-
-
-@contextmanager
-def _opened(app: FastAPI, redis: str | None) -> Iterator[None]:
-    with AnalysisCache.opened(app.state.db, redis) as app.state.cache:
-        yield
 
 
 app = create_app()
