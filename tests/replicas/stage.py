@@ -11,7 +11,7 @@ from sqlkit import AsyncDatabase, Database
 from tests.replicas.standby import Pair
 
 POOL = {"pool_max_size": 8, "pool_timeout": 10, "connect_timeout": 5}
-SOON = 10.0  # seconds in which whatever is to happen soon happens, on a busy machine too
+SOON = 15.0  # seconds in which whatever is to happen soon happens, on a busy machine too
 
 
 def serving(db: Database | AsyncDatabase) -> bool:
