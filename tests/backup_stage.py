@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,23 @@ from typing import Any
 
 import psycopg
 
+from sqlkit import BackupError, Settings
+from sqlkit.operations.backups import backup
 from sqlkit.operations.backups.manifest import MANIFEST, read_manifest
 from sqlkit.testing import TestServer
 
-__all__ = ["aged", "databases", "dropped", "fill", "hanging", "processes_with", "rewritten", "wait_until"]
+__all__ = [
+    "aged",
+    "caught_here",
+    "databases",
+    "dropped",
+    "dumps",
+    "fill",
+    "hanging",
+    "processes_with",
+    "rewritten",
+    "wait_until",
+]
 
 SCHEMA = "shop"
 PATIENCE = 30.0
@@ -79,6 +93,36 @@ def wait_until(true: Callable[[], Any], what: str) -> Any:
         assert time.monotonic() < deadline, f"{what}: not within {PATIENCE} s"
         time.sleep(0.02)
     return found
+
+
+@contextmanager
+def caught_here(
+    shop: str, shelf: Path, target: Settings | str | None = None
+) -> Iterator[tuple[list[BaseException], int]]:
+    """Give what a backup in a thread has raised, which waits in the middle, and the number of its pg_dump."""
+    raised: list[BaseException] = []
+    stop = threading.Event()
+
+    def take() -> None:
+        try:
+            backup(target or shop, shelf, schema="shop", stop=stop)
+        except BackupError as error:
+            raised.append(error)
+
+    taking = threading.Thread(target=take)
+    with hanging(shop):
+        taking.start()
+        try:
+            yield raised, wait_until(lambda: dumps(shelf), "pg_dump writes")[0]
+        finally:
+            stop.set()
+            taking.join()
+
+
+def dumps(shelf: Path) -> list[int]:
+    """Return the numbers of the pg_dumps that write into a folder, when they have begun; a worker's is greater."""
+    found = processes_with("pg_dump", "--format=directory", str(shelf))
+    return sorted(found) if found and all("-c" not in line.split() for line in found.values()) else []
 
 
 def databases(server: TestServer, like: str) -> list[str]:

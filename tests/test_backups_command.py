@@ -9,7 +9,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ from sqlkit.migrate import database_url
 from sqlkit.operations.backups import backup, list_backups, restore
 from sqlkit.operations.backups.processes import Stopped
 from sqlkit.testing import TestServer, dropped_afterwards
-from tests.backup_stage import aged, databases, dropped, fill, hanging, processes_with, wait_until
+from tests.backup_stage import aged, caught_here, databases, dropped, dumps, fill, hanging, processes_with, wait_until
 from tests.test_cli import clean_environment, confirmed, spawn
 
 Run = Callable[..., Any]
@@ -177,34 +176,6 @@ def caught(shop: str, shelf: Path, **options: Any) -> Iterator[tuple[subprocess.
             process.communicate()
 
 
-@contextmanager
-def caught_here(shop: str, shelf: Path) -> Iterator[tuple[list[BaseException], int]]:
-    """Give what a backup in a thread has raised, which waits in the middle, and the number of its pg_dump."""
-    raised: list[BaseException] = []
-    stop = threading.Event()
-
-    def take() -> None:
-        try:
-            backup(shop, shelf, schema="shop", stop=stop)
-        except BackupError as error:
-            raised.append(error)
-
-    taking = threading.Thread(target=take)
-    with hanging(shop):
-        taking.start()
-        try:
-            yield raised, wait_until(lambda: dumps(shelf), "pg_dump writes")[0]
-        finally:
-            stop.set()
-            taking.join()
-
-
-def dumps(shelf: Path) -> list[int]:
-    """Return the numbers of the pg_dumps that write into a folder, when they have begun; a worker's is greater."""
-    found = processes_with("pg_dump", "--format=directory", str(shelf))
-    return sorted(found) if found and all("-c" not in line.split() for line in found.values()) else []
-
-
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_leaves_nothing_behind(
     server: TestServer, shop: str, shelf: Path, number: signal.Signals, status: int
@@ -264,16 +235,6 @@ def test_a_stop_from_another_thread(shop: str, shelf: Path) -> None:
     assert [type(error) for error in raised] == [Stopped]
     assert list(shelf.iterdir()) == []
     assert dumps(shelf) == []
-
-
-def test_no_password_on_any_command_line(shop: str, shelf: Path) -> None:
-    """Every process may read another's command line: the password stands in pg_dump's environment alone."""
-    secret = "s3cret-of-the-shop"
-    with_password = shop.replace("postgres@", f"postgres:{secret}@", 1)
-    assert secret in with_password
-    with caught_here(with_password, shelf) as (_, pid):
-        assert processes_with(secret) == {}
-        assert f"PGPASSWORD={secret}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 @contextmanager

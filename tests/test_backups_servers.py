@@ -20,7 +20,7 @@ from sqlkit.migrate import database_url
 from sqlkit.operations.backups import backup, rehearse_restore, restore
 from sqlkit.testing import TestServer
 from tests.backup_loads import rows_of, shape_of
-from tests.backup_stage import databases, dropped, fill, hanging, processes_with, wait_until
+from tests.backup_stage import caught_here, databases, dropped, fill, hanging, processes_with, wait_until
 
 PREFIX = "sqlkit-test-backups-"
 CAN_TIME_TRANSACTIONS = 17
@@ -109,6 +109,15 @@ def test_the_password(locked_server: Embedded, tmp_path: Path, monkeypatch: pyte
         settings = settings.replace(parameters={**settings.parameters, "passfile": str(passfile)})
     taken = backup(settings, tmp_path / "shelf", schema="shop", rehearse=True)
     assert taken.manifest.rows == 150
+
+
+def test_no_password_on_any_command_line(locked_server: Embedded, tmp_path: Path) -> None:
+    """Every process may read another's command line: the password stands in pg_dump's environment alone."""
+    shop = locked_server.dsn_for("shop")
+    settings = Settings(url=shop).replace(user="keeper", password=PASSWORD)
+    with caught_here(shop, tmp_path, settings) as (_, pid):
+        assert processes_with(PASSWORD.split()[0]) == {}
+        assert f"PGPASSWORD={PASSWORD}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 def test_a_wrong_password(locked_server: Embedded, tmp_path: Path) -> None:
