@@ -209,12 +209,11 @@ def test_narrow_terminal(shop: str) -> None:
     assert max(len(line) for line in lines) <= 60
 
 
-@pytest.mark.parametrize("arguments", [(), ("--once",)])
-def test_without_a_terminal_it_shows_once(shop: str, arguments: tuple[str, ...]) -> None:
+def test_without_a_terminal_it_shows_once(shop: str) -> None:
     """In a pipe it shows the state once, in plain text, and ends with 0."""
     with chain_of_three(shop) as (holder, _, _):
         done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, "top", *arguments],
+            [sys.executable, "-c", PROGRAM, "top"],
             env=os.environ | {"DATABASE_URL": shop},
             stdin=subprocess.DEVNULL,
             capture_output=True,
