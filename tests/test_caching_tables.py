@@ -16,6 +16,10 @@ from sqlkit.errors import ArgumentError
 from sqlkit.migrate import rollback
 
 ROOT = Path(__file__).parent.parent
+
+#: The CHECKs that are violated here, through the functions that write and around them.
+BROKEN = {"cache_tags_tag_check", "cache_entries_cache_key_check"}
+
 TABLES = {
     "analysis_shared_dsn": ("cache_tags",),
     "soleil_shared_dsn": ("cache_tags", "cache_entries"),
@@ -67,6 +71,13 @@ def test_a_key_that_is_none_is_refused_twice(db: Database, key: str) -> None:
     with db.connection() as conn, pytest.raises(psycopg.errors.CheckViolation) as violated:
         conn.execute("insert into cache_entries (cache_key, body, expires_at) values (%s, '', now())", [key])
     assert violated.value.diag.constraint_name == "cache_entries_cache_key_check"
+
+
+def test_no_other_check_is_there(db: Database) -> None:
+    """The two CHECKs above are all that the cache's tables have."""
+    with db.connection() as conn:
+        found = conn.execute("select conname from pg_constraint where contype = 'c' and conrelid <> 0").fetchall()
+    assert {name for (name,) in found if name.startswith("cache_")} == BROKEN
 
 
 def test_no_version_comes_twice(db: Database, cache_dsn: str) -> None:

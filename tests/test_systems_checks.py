@@ -13,6 +13,7 @@ import pytest
 
 from tests import (
     test_analysis_schema,
+    test_caching_tables,
     test_openai_frontend_schema,
     test_presentations_schema,
     test_soleil_schema,
@@ -81,7 +82,8 @@ def system(request: pytest.FixtureRequest) -> System:
 def checks(system: System, request: pytest.FixtureRequest) -> set[str]:
     """Give the CHECKs that the application's migrations made, as the catalogue has them."""
     with psycopg.connect(request.getfixturevalue(system.fixture)) as conn:
-        return {name for (name,) in conn.execute(CHECKS).fetchall()}
+        # Those of the cache's tables, which are the same in each, have their cases apart.
+        return {name for (name,) in conn.execute(CHECKS).fetchall()} - test_caching_tables.BROKEN
 
 
 def test_every_check_is_violated_somewhere(system: System, checks: set[str]) -> None:
