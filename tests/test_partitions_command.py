@@ -135,6 +135,7 @@ REFUSED = [
     ((), "which tables? give an application, or --table and --by"),
     (("--table", "logs"), "which tables? give an application, or --table and --by"),
     (("nothing",), "nothing: there is no such application: analysis, "),
+    (("operations",), "operations: there is no such application: analysis, openai_frontend, "),
     (("analysis", "--by", "day"), "--by: the tables of analysis say it themselves"),
     (("analysis", "--table", "users"), "analysis: has no partitioned table users (it has system_logs)"),
     (("soleil",), "soleil: has no partitioned table (it has none)"),

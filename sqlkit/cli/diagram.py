@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -58,7 +59,8 @@ def _target(
 
 def app_named(name: str) -> Path:
     """Return the folder of an application's migrations; ConfigurationError where there is no such application."""
-    apps = sorted(path.name for path in MIGRATIONS.iterdir() if path.is_dir())
+    folders = (path for path in MIGRATIONS.iterdir() if path.is_dir())
+    apps = sorted(path.name for path in folders if find_spec(f"sqlkit.apps.{path.name}"))  # others are of sqlkit's own
     if name not in apps:
         raise ConfigurationError(f"{name}: there is no such application: {', '.join(apps)}")
     return MIGRATIONS / name
