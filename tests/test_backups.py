@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import socket
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -128,6 +129,14 @@ def test_a_server_that_is_away(tmp_path: Path) -> None:
         backup("postgresql://someone:secret@127.0.0.1:1/nowhere", tmp_path)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_says_nothing(tmp_path: Path) -> None:
+    """A server that takes connections and says nothing is given up after the settings' time."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = Settings(url=f"postgresql://a@127.0.0.1:{silent.getsockname()[1]}/b", connect_timeout=1)
+        with pytest.raises(BackupError, match="timeout"):
+            backup(settings, tmp_path)
 
 
 def test_a_pooler_is_refused(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from sqlkit.operations.backups.scripts import (
 )
 from sqlkit.operations.backups.shelf import verify_backup
 from sqlkit.operations.backups.snapshot import cancelled_by, count_rows
-from sqlkit.operations.backups.taking import settings_of
+from sqlkit.operations.backups.taking import dsn_of, settings_of
 from sqlkit.settings import Settings
 
 __all__ = ["Restored", "rehearse_restore", "restore"]
@@ -124,7 +124,7 @@ class _Restore:
     ) -> None:
         if jobs < 1:
             raise ArgumentError("restore: jobs is 1 or more")
-        self.dsn, self.source, self.jobs, self.extensions = str(settings.dsn()), source.absolute(), jobs, extensions
+        self.dsn, self.source, self.jobs, self.extensions = dsn_of(settings), source.absolute(), jobs, extensions
         self.told, self.stop, self.bindirs = progress, stop or threading.Event(), bindirs
 
     def run(self, name: str, *, throw_away: bool = False) -> Restored:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
 from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
@@ -21,7 +23,7 @@ from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, un
 from sqlkit.operations.backups.snapshot import Snapshot, cancelled_by, count_rows, held_snapshot
 from sqlkit.settings import Settings
 
-__all__ = ["backup", "settings_of"]
+__all__ = ["backup", "dsn_of", "settings_of"]
 
 #: What pg_dump says when it has begun a table, in the order in which it says it.
 DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
@@ -38,6 +40,14 @@ def settings_of(target: Settings | str | None) -> Settings:
     if settings.pooler != "none":
         raise ConfigurationError("backups: want the server itself: name it, not its pooler (PgBouncer)")
     return settings
+
+
+def dsn_of(settings: Settings) -> str:
+    """Return the DSN, with the settings' bound on the time to connect, for pg_dump too."""
+    dsn = str(settings.dsn())
+    if "connect_timeout" in settings.parameters:
+        return dsn
+    return make_conninfo(dsn, connect_timeout=max(2, math.ceil(settings.connect_timeout)))  # which libpq has as least
 
 
 def backup(
@@ -103,7 +113,7 @@ class _Work:
         stop: threading.Event,
         bindirs: tuple[Path, ...],
     ) -> None:
-        self.dsn = str(settings.dsn())
+        self.dsn = dsn_of(settings)
         self.schema, self.jobs, self.told, self.stop, self.bindirs = schema, jobs, told, stop, bindirs
 
     def take(self, half: Unfinished) -> Manifest:
