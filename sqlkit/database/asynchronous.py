@@ -213,7 +213,7 @@ class AsyncDatabase(AsyncView):
         """Open the pool and wait for its first connection: ``await`` it, or enter it by ``async with``.
 
         ``settings`` may be a DSN; None reads the environment, ``.env`` and ``config.yml``. Keywords are
-        settings too. Raises ConfigurationError for settings that cannot be, PoolExhausted (a
+        settings too; ``replicas=[...]`` are the DSNs of standbys that serve reads. Raises ConfigurationError for settings that cannot be, PoolExhausted (a
         ``psycopg.OperationalError``, with psycopg's own as its cause) when the server cannot be reached
         within ``connect_timeout``.
         """

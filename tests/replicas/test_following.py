@@ -18,7 +18,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from sqlkit import AsyncDatabase, Database
 from sqlkit.errors import ArgumentError
 from tests.replicas.queries import async_queries, queries
-from tests.replicas.stage import POOL, SOON, in_loop, of_replica, wait_until
+from tests.replicas.stage import POOL, SOON, in_loop, of_replica, serving, wait_until
 from tests.replicas.standby import Pair
 
 
@@ -95,6 +95,25 @@ def test_a_token_serves_another_database_object(db: Database, pair: Pair) -> Non
         other.following(token),
     ):
         assert queries.latest(other, author="elsewhere").n == 6
+
+
+@pytest.mark.parametrize("by_token", [True, False], ids=["token", "block"])
+def test_a_write_that_is_not_yet_flushed_is_followed(pair: Pair, by_token: bool) -> None:
+    """With synchronous_commit off a write is seen before the log has it; a read that follows it sees it, too."""
+    dsn = f"{pair.dsn}&options=-csynchronous_commit%3Doff"
+    with Database.connect(dsn, replicas=[pair.standby.dsn], replica_ask_every=0.005, **POOL) as db:
+        wait_until(lambda: serving(db))
+        for n in range(1, 150):
+            with db.following():
+                queries.write(db, author=f"unflushed {by_token}", n=n)
+                token = db.token() if by_token else None
+                reads = 0 if by_token else 3
+                for _ in range(reads):
+                    assert queries.latest(db, author=f"unflushed {by_token}").n == n
+                    time.sleep(0.002)
+            if by_token:
+                with db.following(token, within=0.001):
+                    assert queries.latest(db, author=f"unflushed {by_token}").n == n
 
 
 def test_blocks_nest(db: Database, pair: Pair) -> None:
