@@ -192,39 +192,60 @@ def _attach(found: FoundTable, table: Partitioned, wanted: Partition) -> Steps[N
 
 def dropped(scene: Scene, table: Partitioned, before: datetime, patience: float) -> Steps[PartitionReport]:
     """Drop what is older than a time, and what earlier runs have left."""
-    found, rows = yield from framed(scene, _look(table), undo=True)
-    if _next_action(rows, before) is None:
-        return PartitionReport(table.table)
-    key = lock_key(found, table)
-    pace = Pace(patience)
-    while not (yield Ask("try_session_lock", {"key": key})):
-        if pace.is_over:
-            return PartitionReport(table.table, busy=_due(rows, before))
-        yield from pace.pause()
-    settings = {**(dict(scene.local.settings) if scene.local else {}), **PLAIN, **UNHURRIED}
+    held: list[int] = []
     earlier: dict[str, str] = {}
+    pace = Pace(patience)
     try:
+        found, rows = yield from framed(scene, _look_under_lock(table, held), undo=True)
+        if _next_action(rows, before) is None:
+            return PartitionReport(table.table)
+        waits = not held
+        while not held:
+            if pace.is_over:
+                return PartitionReport(table.table, busy=_due(rows, before))
+            yield from pace.pause()
+            yield from _lock(found, table, held)
+        settings = {**(dict(scene.local.settings) if scene.local else {}), **PLAIN, **UNHURRIED}
         earlier = yield from set_for_session(settings)
-        return (yield from _dropped_all(found, table, before, pace))
+        if waits:  # others have acted meanwhile
+            rows = yield from all_standing(found, table)
+        return (yield from _dropped_all(found, table, rows, before, pace))
     finally:
-        yield from _give_back(key, earlier)
+        yield from _give_back(held, earlier)
 
 
-def _give_back(key: int, earlier: dict[str, str]) -> Steps[None]:
+def _look_under_lock(table: Partitioned, held: list[int]) -> Steps[tuple[FoundTable, list[Standing]]]:
+    """Look, after a try for the lock, which outlives the transaction of the look."""
+    found = yield from found_table(table)
+    yield from _lock(found, table, held)
+    rows = yield from all_standing(found, table)
+    return found, rows
+
+
+def _lock(found: FoundTable, table: Partitioned, held: list[int]) -> Steps[None]:
+    """Note the lock's key in ``held`` where it is ours now."""
+    key = lock_key(found, table)
+    if (yield Ask("try_session_lock", {"key": key})):
+        held.append(key)
+
+
+def _give_back(held: list[int], earlier: dict[str, str]) -> Steps[None]:
     try:
         if earlier:
             yield from set_for_session(earlier)
-        yield Ask("unlock_session", {"key": key})
+        for key in held:
+            yield Ask("unlock_session", {"key": key})
     except psycopg.OperationalError:  # a connection that is lost has neither
         return
 
 
-def _dropped_all(found: FoundTable, table: Partitioned, before: datetime, pace: Pace) -> Steps[PartitionReport]:
-    """Take one partition after the other to its end; what stands is looked at once, and again behind each error."""
+def _dropped_all(
+    found: FoundTable, table: Partitioned, rows: list[Standing], before: datetime, pace: Pace
+) -> Steps[PartitionReport]:
+    """Take one partition after the other to its end; what stands is looked at again behind each error."""
     report = PartitionReport(table.table)
     bounds: dict[str, Partition] = {}
     pace.rest()
-    rows = yield from all_standing(found, table)
     while True:
         bounds |= {row.name: _partition(row) for row in rows if row.state != "detached"}
         row = _next_action(rows, before)

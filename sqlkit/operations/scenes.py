@@ -132,16 +132,23 @@ def _back(inner: bool) -> Steps[None]:
 
 
 def set_for_session(settings: Mapping[str, str]) -> Steps[dict[str, str]]:
-    """Set what a statement needs that runs in no transaction; return what was set before."""
-    before = yield from _current(settings)
-    yield from _set(settings, local=False)
-    return before
+    """Set what a statement needs that runs in no transaction; return what was set before, in one round trip."""
+    before = sql.SQL(", ").join(_now(name) for name in settings)
+    calls = sql.SQL(", ").join(_call(name, value, local=False) for name, value in settings.items())
+    row = yield Run(
+        sql.SQL("with earlier as materialized (select array[{}] as found) ").format(before)
+        + sql.SQL("select earlier.found, {} from earlier").format(calls)
+    )
+    return dict(zip(settings, row[0], strict=True))
 
 
 def _current(settings: Mapping[str, str]) -> Steps[dict[str, str]]:
-    names = [sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name)) for name in settings]
-    row = yield Run(sql.SQL("select {}").format(sql.SQL(", ").join(names)))
+    row = yield Run(sql.SQL("select {}").format(sql.SQL(", ").join(map(_now, settings))))
     return dict(zip(settings, row, strict=True))
+
+
+def _now(name: str) -> sql.Composed:
+    return sql.SQL("coalesce(current_setting({}, true), '')").format(sql.Literal(name))
 
 
 def _set(settings: Mapping[str, str], *, local: bool) -> Steps[None]:
@@ -150,12 +157,14 @@ def _set(settings: Mapping[str, str], *, local: bool) -> Steps[None]:
 
 
 def _setting(settings: Mapping[str, str], *, local: bool) -> sql.Composed:
-    """Set in the transaction or the session; as literals, for what changes the search path must be seen to."""
-    calls = [
-        sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
-        for name, value in settings.items()
-    ]
-    return sql.SQL("select {}").format(sql.SQL(", ").join(calls))
+    """Set in the transaction or the session."""
+    calls = sql.SQL(", ").join(_call(name, value, local=local) for name, value in settings.items())
+    return sql.SQL("select {}").format(calls)
+
+
+def _call(name: str, value: str, *, local: bool) -> sql.Composed:
+    """Set by literals, for what changes the search path must be seen to."""
+    return sql.SQL("set_config({}, {}, {})").format(sql.Literal(name), sql.Literal(value), sql.Literal(local))
 
 
 @contextmanager
