@@ -212,10 +212,10 @@ class AsyncDatabase(AsyncView):
     def connect(cls, settings: Settings | str | None = None, **overrides: Any) -> Opening[Self]:
         """Open the pool and wait for its first connection: ``await`` it, or enter it by ``async with``.
 
-        ``settings`` may be a DSN; None reads the environment, ``.env`` and ``config.yml``. Keywords are
-        settings too; ``replicas=[...]`` are the DSNs of standbys that serve reads. Raises ConfigurationError for settings that cannot be, PoolExhausted (a
-        ``psycopg.OperationalError``, with psycopg's own as its cause) when the server cannot be reached
-        within ``connect_timeout``.
+        ``settings`` may be a DSN; None reads the environment, ``.env`` and ``config.yml``. Keywords are settings too:
+        ``replicas=[...]`` are the DSNs of standbys that serve reads. Raises ConfigurationError for settings that
+        cannot be, PoolExhausted (a ``psycopg.OperationalError``, with psycopg's own as its cause) when the server
+        cannot be reached within ``connect_timeout``.
         """
         return Opening(lambda: cls._connect(settings, overrides))
 

@@ -193,10 +193,10 @@ class Database(View):
     def connect(cls, settings: Settings | str | None = None, **overrides: Any) -> Self:
         """Open the pool and wait for its first connection.
 
-        ``settings`` may be a DSN; None reads the environment, ``.env`` and ``config.yml``. Keywords are
-        settings too; ``replicas=[...]`` are the DSNs of standbys that serve reads. Raises ConfigurationError for settings that cannot be, PoolExhausted (a
-        ``psycopg.OperationalError``, with psycopg's own as its cause) when the server cannot be reached
-        within ``connect_timeout``.
+        ``settings`` may be a DSN; None reads the environment, ``.env`` and ``config.yml``. Keywords are settings too:
+        ``replicas=[...]`` are the DSNs of standbys that serve reads. Raises ConfigurationError for settings that
+        cannot be, PoolExhausted (a ``psycopg.OperationalError``, with psycopg's own as its cause) when the server
+        cannot be reached within ``connect_timeout``.
         """
         database = cls(settled(settings, overrides))
         pool = database._pool
