@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -90,6 +91,7 @@ class Listener:
 
     def start(self, timeout: float = 5.0) -> Listener:
         """Begin to listen; wait up to ``timeout`` seconds until it hears, and go on without if it does not."""
+        self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="sqlkit cache listener", daemon=True)
         self._thread.start()
         _started.add(self)
@@ -102,7 +104,9 @@ class Listener:
         """Listen no more; a second call does nothing."""
         self._stop.set()
         if self._thread is not None:
+            self._waker.close()  # wakes it up: it waits on its sockets
             self._thread.join(self._heartbeat + self.patience)
+            self._woken.close()
         self._cut("it was closed")
 
     def __enter__(self) -> Listener:
@@ -217,6 +221,7 @@ class Listener:
     def _listen(self, conn: PGconn) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(conn.socket, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
             self._ask(conn, selector, f"listen {CHANNEL}")
             with self._lock:
                 self._known.clear()  # what was said while nobody listened
@@ -226,7 +231,7 @@ class Listener:
                 self._ask(conn, selector, "select 1")
                 self._beat, self.reason = asked, None  # what was committed before was heard with the answer
                 due = asked + self._heartbeat
-                while (left := due - now()) > 0 and selector.select(left):
+                while (left := due - now()) > 0 and selector.select(left) and not self._stop.is_set():
                     conn.consume_input()
                     self._hear(conn)
 
@@ -239,6 +244,8 @@ class Listener:
             left = deadline - now()
             if left <= 0 or not selector.select(left):
                 raise TimeoutError
+            if self._stop.is_set():
+                return
             conn.consume_input()
             while not conn.is_busy():
                 result = conn.get_result()
