@@ -8,8 +8,10 @@ import socket
 import stat
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -184,9 +186,6 @@ def test_a_change_of_a_table_goes_before(
     monkeypatch.setattr(taking, "PAUSE_SECONDS", 0.05)
     changes: list[psycopg.Connection[Any]] = []
     waiting = "select count(*) from pg_locks where not granted and relation = 'shop.goods'::regclass"
-
-    from contextlib import contextmanager
-    from threading import Thread
 
     threads = []
 

@@ -84,10 +84,26 @@ def backup(
         manifest = work.take(half)
         whole = half.put(_name(manifest))
     if rehearse:
-        from sqlkit.operations.backups.restoring import rehearse_restore
-
-        rehearse_restore(settings, whole, jobs=jobs, progress=progress, stop=stop, bindirs=bindirs)
+        _rehearse(settings, whole, jobs, progress, stop, bindirs)
     return Backup(whole, manifest, keep_backups(place, keep) if keep is not None else ())
+
+
+def _rehearse(
+    settings: Settings,
+    whole: Path,
+    jobs: int,
+    progress: Told | None,
+    stop: threading.Event | None,
+    bindirs: tuple[Path, ...],
+) -> None:
+    from sqlkit.operations.backups.restoring import rehearse_restore
+
+    try:
+        rehearse_restore(settings, whole, jobs=jobs, progress=progress, stop=stop, bindirs=bindirs)
+    except Stopped:
+        raise
+    except BackupError as error:
+        raise BackupError(f"{whole}: was taken, but could not be restored, so no older one leaves: {error}") from error
 
 
 def _nobody(progress: Progress) -> None:
