@@ -300,6 +300,25 @@ def test_a_redis_that_is_slow_is_left_alone(db: Database, redis_server: RedisSer
     proxy.close()
 
 
+def test_prometheus_is_told_of_a_redis_that_is_down(db: Database, own_redis: RedisServer) -> None:
+    """The circuit, the failures and the keys of the cache are in the text that Prometheus reads."""
+    from sqlkit.telemetry.prometheus import metrics_text
+
+    user, *_ = made(db)
+    with AnalysisCache.opened(db, own_redis.url) as cache:
+        told = metrics_text({"main": db}, [cache])
+        assert 'sqlkit_cache_circuit_open{cache="analysis",tier="redis"} 0.0' in told
+        own_redis.kill()
+        for number in range(4):
+            cache.get_user(user_id=UUID(int=user.user_id.int ^ number))
+        cache.get_user(user_id=user.user_id)
+        told = metrics_text({"main": db}, [cache])
+        assert 'sqlkit_cache_circuit_open{cache="analysis",tier="redis"} 1.0' in told
+        assert 'sqlkit_cache_circuit_open{cache="analysis",tier="postgres"} 0.0' in told
+        assert 'sqlkit_cache_failures_total{cache="analysis",tier="redis"} 3.0' in told
+        assert 'sqlkit_cache_keys_total{cache="analysis",result="hits"} 1.0' in told
+
+
 def test_a_metric_tells_of_a_listener_that_is_cut_off(db: Database, cache: AnalysisCache) -> None:
     """Statistics and health say that nothing is heard, and how often that was so."""
     assert cache.statistics().hears is True

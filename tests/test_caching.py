@@ -11,13 +11,17 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr
 
 from sqlkit import AsyncDatabase, Database
@@ -162,6 +166,45 @@ def test_what_json_would_change_is_not_kept(value: object) -> None:
     cache = Cache(MemoryTier())
     cache.set("key", value)
     assert cache.get("key", type(value)) is None
+
+
+KINDS: list[tuple[Any, st.SearchStrategy[Any]]] = [
+    (Decimal, st.decimals(allow_nan=False, allow_infinity=False)),
+    (float, st.floats()),
+    (int, st.integers()),
+    (str, st.text(st.characters())),
+    (bytes, st.binary()),
+    (datetime, st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=-5, minutes=-30))]))),
+    (timedelta, st.timedeltas()),
+    (UUID, st.uuids()),
+    (tuple[int, Decimal], st.tuples(st.integers(), st.decimals(allow_nan=False, allow_infinity=False))),
+    (dict[str, Any], st.dictionaries(st.text(), st.decimals(allow_nan=False) | st.text() | st.none())),
+    (list[set[date]], st.lists(st.sets(st.dates()))),
+]
+
+
+@pytest.mark.parametrize(("kind", "values"), KINDS, ids=[str(kind) for kind, _ in KINDS])
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_what_comes_back_is_what_was_kept(data: st.DataObject, kind: Any, values: st.SearchStrategy[Any]) -> None:
+    """A value comes back to the last digit, or it is not kept at all."""
+    cache = Cache(MemoryTier())
+    value = data.draw(values)
+    cache.set("key", value, kind=kind)
+    found = cache.get_many(["key"], kind)
+    assert found in ({}, {"key": value})
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False))
+@settings(max_examples=200, deadline=None)
+def test_decimals_are_exact(price: Decimal) -> None:
+    """Every finite Decimal is kept, with each digit and each zero at its end."""
+    cache = Cache(MemoryTier())
+    song = Song(song_id=1, title="", price=price)
+    cache.set("key", song)
+    found = cache.get("key", Song)
+    assert found is not None
+    assert found.price.as_tuple() == price.as_tuple()
 
 
 def test_a_model_with_aliases_is_kept() -> None:
