@@ -133,7 +133,16 @@ select
     coalesce(together.bytes, 0) as bytes,
     coalesce(together.scans, 0) as scans,
     coalesce(together.rows_read, 0) as rows_read,
+    relations.relkind = 'I' as is_partitioned,
     coalesce(together.is_valid, false) as is_valid,
+    not coalesce(together.is_valid, false) and exists (
+        select from pg_locks as locks
+        where
+            locks.relation = indexes.indrelid
+            and locks.mode = 'ShareUpdateExclusiveLock'
+            and locks.granted
+            and locks.pid is distinct from pg_backend_pid()
+    ) as is_building,
     coalesce(
         together.scans = 0
         and not indexes.indisunique
@@ -158,7 +167,8 @@ limit :limit;
 -- name: list_duplicates
 -- The indexes that another one of the same table makes superfluous: an equal one, or one that begins with
 -- the same columns. Of two equal ones the other stays: that which keeps rows unique, else the older. One
--- that keeps rows unique is never superfluous beside one that does not.
+-- that keeps rows unique is never superfluous beside one that does not, nor one that a foreign key refers
+-- to. Tables that are locked against readers are left out.
 with
 locked as (
     select coalesce(indexes.indrelid, locks.relation) as table_id
@@ -188,7 +198,12 @@ indexes as (
         indexes.indisexclusion,
         indexes.indisreplident,
         indexes.indnkeyatts,
+        relations.relkind = 'I' as is_partitioned,
         constraints.oid is not null as is_constraint,
+        exists(
+            select from pg_constraint as referring
+            where referring.contype = 'f' and referring.conindid = indexes.indexrelid
+        ) as is_referred_to,
         (indexes.indkey::int2[])[0:indexes.indnkeyatts - 1] as key_columns,
         (indexes.indkey::int2[]) as all_columns,
         (indexes.indclass::oid[])[0:indexes.indnkeyatts - 1] as classes,
@@ -217,6 +232,7 @@ select distinct on (extra.indexrelid)
     extra.index_name,
     kept.index_name as kept_name,
     extra.is_constraint,
+    extra.is_partitioned,
     case when extra.key_columns = kept.key_columns then 'equal' else 'prefix' end as kind,
     pg_get_indexdef(extra.indexrelid) as definition,
     pg_get_indexdef(kept.indexrelid) as kept_definition
@@ -232,6 +248,7 @@ inner join indexes as kept
         and not extra.indisprimary
         and not extra.indisexclusion
         and not extra.indisreplident
+        and not extra.is_referred_to
 inner join pg_class as relations
     on extra.indrelid = relations.oid
 inner join pg_am as methods

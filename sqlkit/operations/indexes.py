@@ -26,7 +26,7 @@ class Index(BaseModel):
     """An index with those of the partitions: its size, and its use since the statistics were reset.
 
     It ``is_unused`` where no query scanned it and it keeps no rows unique. One that is not valid is left of a CREATE
-    INDEX CONCURRENTLY that failed: it costs each write and serves no query.
+    INDEX CONCURRENTLY that failed: it costs each write and serves no query; or it ``is_building`` still.
     """
 
     schema_name: str
@@ -40,13 +40,15 @@ class Index(BaseModel):
     rows_read: int
     is_primary: bool
     is_unique: bool
+    is_partitioned: bool
     is_valid: bool
+    is_building: bool
     is_unused: bool
 
     @property
     def remedy(self) -> str:
         """The statement that drops it."""
-        return _drop(self.schema_name, self.index_name)
+        return _drop(self.schema_name, self.index_name, self.is_partitioned)
 
 
 class Duplicate(BaseModel):
@@ -60,12 +62,13 @@ class Duplicate(BaseModel):
     definition: str | None
     kept_definition: str | None
     is_constraint: bool
+    is_partitioned: bool
 
     @property
     def remedy(self) -> str:
         """The statement that drops it."""
         if not self.is_constraint:
-            return _drop(self.schema_name, self.index_name)
+            return _drop(self.schema_name, self.index_name, self.is_partitioned)
         table, name = written(self.schema_name, self.table_name), written(self.index_name)
         return f"alter table {table} drop constraint {name}"
 
@@ -91,8 +94,9 @@ class UnindexedKey(BaseModel):
         return f"create index {how}{name} on {written(self.schema_name, self.table_name)} ({columns})"
 
 
-def _drop(schema: str, index: str) -> str:
-    return f"drop index concurrently {written(schema, index)}"
+def _drop(schema: str, index: str, is_partitioned: bool) -> str:
+    how = "" if is_partitioned else "concurrently "  # which PostgreSQL refuses there
+    return f"drop index {how}{written(schema, index)}"
 
 
 class IndexQueries(Protocol):

@@ -83,7 +83,7 @@ class Overview(BaseModel):
     @property
     def invalid(self) -> list[Index]:
         """The indexes that a failed CREATE INDEX CONCURRENTLY left."""
-        return [one for one in self.indexes if not one.is_valid]
+        return [one for one in self.indexes if not one.is_valid and not one.is_building]
 
     def scanned(self, large_bytes: int) -> list[Table]:
         """Return the tables of this size and more that were read from end to end, that with most rows read first."""

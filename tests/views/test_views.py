@@ -367,6 +367,59 @@ def test_superfluous_constraint(dsn: str) -> None:
     assert found.remedy == 'alter table public."T" drop constraint again'
 
 
+def test_constraint_that_is_referred_to(dsn: str) -> None:
+    """A unique constraint that a foreign key refers to is not superfluous: it cannot go."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute("create table parents (a integer constraint by_a unique)")
+        conn.execute("create table children (a integer references parents (a))")
+        conn.execute("alter table parents add primary key (a)")
+        assert look(conn, ["duplicates"]).duplicates == []
+
+
+def test_remedies_can_be_run(dsn: str) -> None:
+    """What is said to mend indexes mends them when it is run as it stands, of odd names and partitions too."""
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute('create schema "Odd"')
+        for schema in ("public", '"Odd"'):
+            conn.execute(f"create table {schema}.users (user_id integer primary key)")
+            conn.execute(f'create table {schema}."order" ("user" integer references {schema}.users, b integer)')
+            conn.execute(f'create index "Twice" on {schema}."order" (b)')
+            conn.execute(f'create index on {schema}."order" (b)')
+            conn.execute(f'create unique index "key" on {schema}."order" (b)')
+            conn.execute(f'alter table {schema}."order" add constraint "same" unique (b)')
+        conn.execute("create table logs (at date, user_id integer references users) partition by range (at)")
+        conn.execute("create table logs_1 partition of logs for values from ('2026-01-01') to ('2027-01-01')")
+        conn.execute("create index on logs (at); create index on logs (at)")
+        seen = look(conn)
+        assert len(seen.duplicates) == 7
+        assert len(seen.unindexed_keys) == 3
+        for remedy in [*(one.remedy for one in seen.duplicates), *(one.remedy for one in seen.unindexed_keys)]:
+            conn.execute(remedy)
+        mended = look(conn)
+        assert (mended.duplicates, mended.unindexed_keys) == ([], [])
+        assert mended.unused != []
+        for unused in mended.unused:
+            conn.execute(unused.remedy)
+        assert look(conn).unused == []
+
+
+def test_index_that_is_being_built(shop: str, conn: psycopg.Connection) -> None:
+    """An index that is being built concurrently is not yet valid, and not called broken."""
+    with actors(shop, "writer", "builder") as (writer, builder):
+        writer.do("update customers set name = name where customer_id = 1")
+        builder.conn.commit()
+        builder.conn.autocommit = True
+        builder.start("create index concurrently customers_name_idx on customers (name)")
+        seen = eventually(
+            lambda: next(
+                (seen for seen in [look(conn, ["indexes"])] if any(one.is_building for one in seen.indexes)), None
+            )
+        )
+        assert seen is not None
+        assert seen.invalid == []
+    conn.execute("drop index if exists customers_name_idx")
+
+
 def test_foreign_keys_without_an_index(conn: psycopg.Connection) -> None:
     """A foreign key whose column no index begins with is told with what makes one; one with an index is not."""
     found = look(conn, ["unindexed_keys"]).unindexed_keys
