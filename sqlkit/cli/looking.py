@@ -191,7 +191,7 @@ def opened_database(
 ) -> Iterator[tuple[Database, str]]:
     """Give the database that is meant, by one connection that names its command, and its address without secrets."""
     with opened_target(dsn, folder) as target:
-        one = {"application_name": f"sqlkit {command}", "pool_min_size": 1, "pool_max_size": 1}
+        one = {"application_name": f"sqlkit {command}", "pool_min_size": 1, "pool_max_size": 1, "replicas": ()}
         settings = target.settings.replace(**one, **settings_given)
         with Database.connect(settings) as db:
             yield db, settings.safe_dsn

@@ -49,7 +49,7 @@ def top_command(
     Example: sqlkit top --once > now.txt
     """
     with opened_database("top", dsn, folder, pool_timeout=within) as (db, place):
-        if once or not answers.is_terminal or not sys.stdin.isatty():
+        if once or not answers.is_terminal or answers.is_dumb_terminal or not sys.stdin.isatty():
             screen().print(Frame(place, look(db, VIEWS, slow_limit=COMPARED, within=within)).drawn(width(), None))
             return
         try:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from sqlkit import Database
 from sqlkit.cli.app import app
 from sqlkit.operations import Limits, look, remarks
 from sqlkit.testing import TestServer
@@ -127,12 +128,23 @@ def test_status_shows_replication(pair: Pair, primary: psycopg.Connection, stand
     assert "Replication lag" in page.stdout
 
 
+def test_database_with_replicas(pair: Pair, primary: psycopg.Connection) -> None:
+    """A look at a Database with replicas is one at its primary."""
+    with Database.connect(pair.dsn, replicas=[pair.standby.dsn]) as db:
+        seen = look(db, ["replicas"])
+    assert seen.server is not None
+    assert seen.server.is_standby is False
+    assert len(seen.replicas) == 1
+
+
 def test_health_tells_of_replicas(pair: Pair, primary: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """``sqlkit health`` tells of the replicas that the settings name, those that serve and those that do not."""
     for name in [name for name in os.environ if name.startswith(("DATABASE_", "PG", "REDIS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("DATABASE_URL", pair.dsn)
     monkeypatch.setenv("DATABASE_REPLICAS", f"{pair.standby.dsn} postgresql://someone:secret@127.0.0.1:1/nowhere")
+    status = CliRunner().invoke(app, ["status"])  # which asks the primary alone
+    assert ", a primary, up for" in status.stdout
     done = CliRunner().invoke(app, ["health", "--within", "3"])
     assert done.exit_code == 0, done.output
     healthy, _version, first, second = done.stdout.splitlines()
