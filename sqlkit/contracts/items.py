@@ -82,10 +82,9 @@ def reader_of_all(read: Callable[[Any], Sequence[Any]], annotation: Any) -> Call
     if not _are_plain_fields(annotation, names):
         return lambda items: list(map(read, items))
     pick = itemgetter(*names)
-    exactly = {annotation}
 
     def read_all(items: list[Any]) -> list[Sequence[Any]]:
-        if exactly.issuperset(map(type, items)):
+        if list(map(type, items)).count(annotation) == len(items):
             return list(map(pick, map(DICT, items)))
         return list(map(read, items))
 

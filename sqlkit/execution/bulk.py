@@ -41,7 +41,7 @@ from sqlkit.execution.staleness import may_be_stale
 from sqlkit.execution.transactions import begin, roll_back
 from sqlkit.statements import Variant
 
-__all__ = ["Batch", "chunks_of", "lacks", "note", "run_batch", "run_batch_async"]
+__all__ = ["Batch", "chunks_of", "lacks", "note", "run_batch", "run_batch_async", "slices_of"]
 
 T = TypeVar("T")
 
@@ -281,13 +281,25 @@ def note(error: BaseException, query: Query) -> None:
         error.add_note(query.label)
 
 
+def slices_of(items: Iterable[Any], size: Callable[[], int]) -> Iterator[list[Any]]:
+    """Yield lists of items; ``size`` is asked before each. A list is cut, which spares an iteration over it."""
+    if type(items) is list:
+        start = 0
+        while taken := items[start : start + size()]:
+            yield taken
+            start += len(taken)
+        return
+    iterator = iter(items)
+    while taken := list(islice(iterator, size())):
+        yield taken
+
+
 async def chunks_of(
     items: Iterable[Any] | AsyncIterable[Any], size: Callable[[], int] = lambda: CHUNK_ITEMS
 ) -> AsyncGenerator[list[Any], None]:
     """Yield lists of items, from either kind of iterable; ``size`` is asked before each."""
     if not isinstance(items, AsyncIterable):
-        iterator = iter(items)
-        while taken := list(islice(iterator, size())):
+        for taken in slices_of(items, size):
             yield taken
         return
     chunk: list[Any] = []

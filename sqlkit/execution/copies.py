@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice
 from threading import get_ident
 from typing import Any
 
@@ -24,7 +23,7 @@ from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
 from sqlkit.contracts.contract import Cardinality
 from sqlkit.errors import ConnectionBusy, ContractError
-from sqlkit.execution.bulk import chunks_of, note
+from sqlkit.execution.bulk import chunks_of, note, slices_of
 from sqlkit.execution.careful import enter
 from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
@@ -219,8 +218,8 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
         cursor = psycopg.Cursor(conn)
         text = copy_text(conn, copy, form).encode(conn.info.encoding)
         with cursor.copy(text) as target, held(conn, copy.query, get_ident()):
-            writer, iterator = RowWriter(conn, copy, form), iter(items)
-            while chunk := list(islice(iterator, writer.size)):
+            writer = RowWriter(conn, copy, form)
+            for chunk in slices_of(items, lambda: writer.size):
                 target.write(writer.write(chunk))
             if writer.number:
                 target.write(writer.end())
