@@ -86,7 +86,10 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
         deadline = 0.0
         while True:
             with self._lock:
-                conn: PooledConnection | None = self.pick() if self._pool else None
+                idle = self._pool
+                conn: PooledConnection | None = idle.pop() if idle else None  # as pick does, without a call
+                if len(idle) < self._nconns_min:
+                    self._nconns_min = len(idle)
             if conn is None:
                 deadline = deadline or monotonic() + (within or self.timeout)
                 conn = self._wait(holder, deadline, within or self.timeout)

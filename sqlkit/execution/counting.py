@@ -22,7 +22,7 @@ def count_call(memory: Memory, query: Query, text: str, began: int, made: Any) -
     figures = memory.counts.get(query.statement) or figures_of(memory.counts, query.statement)
     figures[spent.bit_length()] += 1
     figures[TIME] += spent
-    figures[ROWS] += 1 if query.cardinality is ONE else _rows(query, made)
+    figures[ROWS] += 1 if query.single and made is not None else _rows(query, made)
     tally = memory.tally
     if tally is not None and spent >= tally.notice:
         tally.tell(query.statement, text, spent, _rows(query, made))
