@@ -17,7 +17,7 @@ PAGE = (ROOT / "docs" / "systems.md").read_text(encoding="utf-8")
 APPS = sorted(file.parent.name for file in (ROOT / "sqlkit" / "apps").glob("*/__init__.py"))
 
 ROW = re.compile(r"^\| (?P<feature>[^|]+?) +\| (?P<shown>[^|]+?) +\|$", re.MULTILINE)
-TEST = re.compile(r"`(?P<file>tests/test_\w+\.py)::(?P<name>test_\w+)(?:\[[^`\]]+\])?`")
+TEST = re.compile(r"`(?P<file>tests/(?:\w+/)?test_\w+\.py)::(?P<name>test_\w+)(?:\[[^`\]]+\])?`")
 NOT_YET = "not yet"
 
 

@@ -63,6 +63,7 @@ group by service, level
 order by service, level;
 
 -- name: count_logs_by_day
+--@ replica: ok
 -- How many lines each day of UTC has of a service, between two times.
 select
     date_trunc('day', created_at, 'UTC') as day,

@@ -24,6 +24,7 @@ order by created_at desc, log_id desc
 limit :limit;
 
 -- name: count_logs_by_level
+--@ replica: ok
 -- How many lines there are of each level from `since` until before `until`, the gravest first.
 select
     level,
@@ -34,6 +35,7 @@ group by level
 order by level desc;
 
 -- name: count_logs_by_day
+--@ replica: ok
 -- How many lines there are of each logger on each day (UTC) that has any, from `since` until before `until`.
 select
     logger,

@@ -37,6 +37,7 @@ order by created_at desc, usage_id desc
 limit :limit;
 
 -- name: usage_per_day
+--@ replica: ok
 -- What was used on each day (UTC) that has any use, of each model, from `since` until before `until`, of one
 -- user or of all. Reads the partitions of these months alone.
 select
@@ -56,6 +57,7 @@ group by day, model
 order by day, model;
 
 -- name: usage_per_model
+--@ replica: ok
 -- What was used of each model from `since` until before `until`, of one user or of all, the dearest first.
 select
     model,
@@ -73,6 +75,7 @@ group by model
 order by cost desc, model asc;
 
 -- name: usage_per_user
+--@ replica: ok
 -- What each user used from `since` until before `until`, of one model or of all, the dearest first.
 select
     user_id,

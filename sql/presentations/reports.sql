@@ -20,6 +20,7 @@ select
 from presentation_jobs;
 
 -- name: count_jobs_by_status
+--@ replica: ok
 -- How many jobs there are in each status that has any, and how long they took and are, where it is known.
 select
     status,
@@ -31,6 +32,7 @@ group by status
 order by status;
 
 -- name: search
+--@ replica: ok
 -- Users and voices by their names and jobs by their errors, the best first: all words of the term, "a phrase"
 -- in quotes, -without. What is no longer active is not found.
 select

@@ -1,4 +1,5 @@
 -- name: get_repertoire_stats
+--@ replica: ok
 -- How many songs a user has, and of how many artists and genres; zeros for a user without songs.
 select
     count(*) as total_songs,
@@ -8,6 +9,7 @@ from songs
 where user_id = :user_id;
 
 -- name: count_songs_by_key
+--@ replica: ok
 -- How many songs a user has in each key, the most frequent first; key is null for those whose key is not
 -- known.
 select
@@ -19,6 +21,7 @@ group by key
 order by songs desc, key asc nulls last;
 
 -- name: count_songs_by_rhythm
+--@ replica: ok
 -- How many songs a user has in each rhythm, the most frequent first, and the slowest and fastest of them.
 select
     rhythm,

@@ -107,6 +107,7 @@ limit :limit;
 select to_regprocedure('word_similarity(text, text)') is not null as has_trigrams;
 
 -- name: search_songs
+--@ replica: ok
 -- The user's songs whose title or artist is like the term, the likest first: it may be a part of them, or be
 -- spelt wrong. Needs pg_trgm (has_trigrams): % compares with the whole, <% with the likest words of it.
 select
@@ -132,6 +133,7 @@ order by
 limit :limit;
 
 -- name: search_songs_plainly
+--@ replica: ok
 -- The user's songs whose title or artist contains the term, or that have all its words, by title. For a
 -- server without pg_trgm: a typing error finds nothing.
 select

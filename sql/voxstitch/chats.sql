@@ -117,6 +117,7 @@ order by chat_id desc
 limit :limit offset :skip;
 
 -- name: count_chats_by_platform
+--@ replica: ok
 -- How many chats there are of each platform that has any, the most frequent first.
 select
     platform,
@@ -129,6 +130,7 @@ group by platform
 order by chats desc, platform asc;
 
 -- name: search_chats
+--@ replica: ok
 -- The chats whose title or content has the words of the term, the best match first, without their content.
 -- The term is written as for a web search: "exact words", or, -not; no term is an error.
 select
