@@ -64,7 +64,16 @@ def table(measured: Measured) -> str:
 
 def markdown(every: list[Measured], said: str) -> str:
     """Lay a run out for a file: each work's ratios, each limit and whether it is met."""
-    lines = ["# Results", "", f"{said}.", "", "Smaller is faster. `make bench` writes this file.", ""]
+    lines = [
+        "# Results",
+        "",
+        f"{said}.",
+        "",
+        "Smaller is faster. `make bench` writes this file.",
+        "",
+        "![The bars of each work](results.png)",
+        "",
+    ]
     limits = [(measured, verdict) for measured in every for verdict in measured.verdicts]
     if limits:
         lines += ["| work | figure | measured | limit | |", "|---|---|---|---|---|"]
