@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from sqlkit import BackupError, Settings
 from sqlkit.operations.backups import backup
@@ -19,15 +20,18 @@ from sqlkit.operations.backups.manifest import MANIFEST, read_manifest
 from sqlkit.testing import TestServer
 
 __all__ = [
+    "again",
     "aged",
     "caught_here",
     "databases",
     "dropped",
     "dumps",
     "fill",
+    "flip",
     "hanging",
     "processes_with",
     "rewritten",
+    "shop",
     "wait_until",
 ]
 
@@ -58,6 +62,27 @@ def fill(dsn: str, *, rows: int = 100) -> None:
         conn.execute("create view shop.names as select name from shop.goods")
         conn.execute("insert into shop.goods (name) select md5(i::text) from generate_series(1, %s) i", [rows])
         conn.execute("insert into shop.sales select '2026-01-05', i from generate_series(1, %s) i", [rows // 2])
+
+
+@pytest.fixture
+def shop(dsn: str) -> str:
+    """Give the DSN of a database with a small schema."""
+    fill(dsn)
+    return dsn
+
+
+@pytest.fixture
+def again(server: TestServer) -> Iterator[str]:
+    """Give the name of a database that is not there yet."""
+    with dropped(server) as name:
+        yield name
+
+
+def flip(path: Path) -> None:
+    """Flip one bit in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 @contextmanager

@@ -30,10 +30,13 @@ from sqlkit.migrate import database_url
 from sqlkit.operations.backups import backup, list_backups, restore
 from sqlkit.operations.backups.processes import Stopped
 from sqlkit.testing import TestServer, dropped_afterwards
-from tests.backup_stage import aged, caught_here, databases, dropped, dumps, fill, hanging, processes_with, wait_until
+from tests import backup_stage
+from tests.backup_stage import aged, caught_here, databases, dropped, dumps, hanging, processes_with, wait_until
 from tests.test_cli import clean_environment, confirmed, spawn
 
 Run = Callable[..., Any]
+shop = backup_stage.shop
+again = backup_stage.again
 
 
 @pytest.fixture(autouse=True)
@@ -53,20 +56,6 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
         return CliRunner().invoke(app, list(map(str, arguments)), prog_name="sqlkit", **options)
 
     return invoke
-
-
-@pytest.fixture
-def shop(dsn: str) -> str:
-    """Give the DSN of a database with a small schema."""
-    fill(dsn)
-    return dsn
-
-
-@pytest.fixture
-def again(server: TestServer) -> Iterator[str]:
-    """Give the name of a database that is not there yet."""
-    with dropped(server) as name:
-        yield name
 
 
 @pytest.fixture
