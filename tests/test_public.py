@@ -68,6 +68,10 @@ HEAVY = [
     "opentelemetry",
     "sqlkit.statistics",
     "sqlkit.database",
+    "sqlkit.queries",
+    "sqlkit.adhoc",
+    "sqlkit.lexer",
+    "pydantic.main",
 ]
 
 
