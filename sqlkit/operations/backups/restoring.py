@@ -7,6 +7,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -179,9 +180,10 @@ class _Restore:
         options = ["--format=directory", f"--jobs={jobs}", "--verbose", "--no-password", "--no-tablespaces"]
         options += [] if owners else ["--no-owner"]
         options += [] if tolerant else ["--exit-on-error"]
-        with connected(place.dsn) as conn, tempfile.TemporaryDirectory(prefix="sqlkit-restore-") as folder:
+        with connected(place.dsn) as conn, ExitStack() as stack:
             options.append(f"--dbname={command_conninfo(place.dsn, conn)}")
             if manifest.schema_name in catalogue.list_schemas(conn):
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sqlkit-restore-"))
                 options.append(f"--use-list={self.without_schema(program, manifest.schema_name or '', Path(folder))}")
             command = [str(program.path), *options, str(self.source / DUMP)]
             done = Weighed("restore", {name: rows + 1 for name, rows in manifest.tables.items()}, jobs, self.told)
