@@ -141,6 +141,24 @@ def test_bound_view_of_another_schema_reads_its_own_tables_from_the_first_query(
                 assert reading.whose(conn) == tenant
 
 
+def test_empty_search_path_is_one_of_its_own(one: Database, tmp_path: Path) -> None:
+    """What raw SQL sets in a block of a bound view holds for the next query, an empty path too."""
+
+    class Reading(Protocol):
+        def whose(self, db: Executor) -> str: ...
+
+    reading: Reading = sqlkit.load(Reading, write_sql(tmp_path, "-- name: whose\nselect name from names;"))
+    with one.connection() as conn:
+        conn.execute("create schema green")
+        conn.execute("create table green.names as select 'green' as name")
+    for _ in range(2):
+        with one.bound(schema="green").connection() as conn:
+            assert reading.whose(conn) == "green"
+            conn.execute("select set_config('search_path', '', true)")
+            with pytest.raises(psycopg.errors.UndefinedTable):
+                reading.whose(conn)
+
+
 def test_error_of_the_query_that_begins_leaves_the_block_aborted(one: Database, asking: Asking) -> None:
     """What the server says against the first statement is its error alone, and the transaction it began is over."""
     for _ in range(2):

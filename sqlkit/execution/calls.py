@@ -50,7 +50,9 @@ def ready(conn: Connection, memory: Memory, query: Query, variant: Variant, loca
     ):
         return None
     # As prepared.known_path says it, which is a step too many here.
-    path = pgconn.parameter_status(b"search_path") or (None if memory.touched else memory.path or memory.home)
+    path = pgconn.parameter_status(b"search_path")
+    if path is None and not memory.touched:
+        path = memory.path or memory.home
     prepared: Prepared | None = memory.prepared.get((path, variant.text))
     if prepared is None or not prepared.name:
         return None
