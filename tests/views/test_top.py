@@ -28,6 +28,7 @@ from tests.views.busy_server import actors, chain_of_three, eventually, opened_s
 
 PROGRAM = "from sqlkit.cli import main; main()"
 ENTER, LEAVE, HIDE, SHOW = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25l", "\x1b[?25h"
+HOME = "\x1b[H"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 SECONDS = 30.0
 OPEN = "select count(*) from pg_stat_activity where application_name = 'sqlkit top' and datname = current_database()"
@@ -38,6 +39,11 @@ def shop(server: TestServer) -> Iterator[str]:
     """Give the DSN of a shop."""
     with opened_shop(server) as dsn:
         yield dsn
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment without the size of another terminal, which pytest's workers may have from theirs."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
 
 
 class Terminal:
@@ -52,7 +58,7 @@ class Terminal:
             stdin=self._its,
             stdout=self._its,
             stderr=self._its,
-            env=os.environ | {"TERM": "xterm-256color", "DATABASE_URL": dsn},
+            env=_environment() | {"TERM": "xterm-256color", "DATABASE_URL": dsn},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
@@ -66,8 +72,8 @@ class Terminal:
 
     @property
     def shown(self) -> str:
-        """What was written, without colours and moves."""
-        return ESCAPES.sub("", self.written)
+        """What was written, without colours and moves; a frame begins on a line of its own."""
+        return ESCAPES.sub("", self.written.replace(HOME, "\n"))
 
     def press(self, key: str) -> None:
         """Press a key."""
@@ -200,9 +206,9 @@ def test_database_that_goes_away(server: TestServer) -> None:
 
 
 def test_narrow_terminal(shop: str) -> None:
-    """On a terminal of 60 columns no line is longer."""
-    with chain_of_three(shop), terminal(shop, columns=60) as top:
-        top.until(lambda: "shop.orders" in top.shown)
+    """On a terminal of 60 columns no line is longer, in no frame."""
+    with chain_of_three(shop), terminal(shop, "--every", "0.2", columns=60) as top:
+        top.until(lambda: "shop.orders" in top.shown and top.shown.count("Sessions 3") > 2)
         top.press("q")
         assert top.status() == 0
     lines = top.shown.replace("\r", "\n").split("\n")
