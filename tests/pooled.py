@@ -25,6 +25,7 @@ WANTED = os.environ.get("SQLKIT_TEST_POOLER") == "pgbouncer"
 #: The modules whose tests run statements: by queries that are loaded, by the verbs, in bulk, as streams.
 QUERY_LAYER = (
     "test_async_queries",
+    "test_begin",
     "test_bulk",
     "test_chunked",
     "test_collector",
@@ -32,6 +33,7 @@ QUERY_LAYER = (
     "test_documents",
     "test_execution",
     "test_hostile",
+    "test_leaks",
     "test_logging",
     "test_markers",
     "test_one",

@@ -6,6 +6,7 @@ The tests of the query layer run through PgBouncer as well: see ``tests/pooled.p
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -381,6 +382,30 @@ def test_a_pooler_that_is_restarted(sqlkit_server: TestServer, database: str, ro
             assert eventually(answers, 10)
     finally:
         pgbouncer.stop()
+
+
+# The page.
+
+
+def test_the_page_on_scaling_runs(
+    pooled_dsn: str,
+    direct_dsn: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The blocks of docs/scaling.md are one program, behind a PgBouncer."""
+    page = (ROOT / "docs/scaling.md").read_text(encoding="utf-8")
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    write_sql(folder, "create table orders (order_id int primary key);", "0001.orders.sql")
+    write_sql(folder, "drop table orders;", "0001.orders.rollback.sql")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec("".join(blocks), {"pooled": pooled_dsn, "direct": direct_dsn})
+    said = capsys.readouterr().out
+    assert said.count("lasts in its session, which behind a pooler in transaction mode is another client's next") == 3
+    assert "migrate: not through a pooler of transactions" in said
 
 
 # The run through PgBouncer.
