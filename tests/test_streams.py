@@ -215,6 +215,23 @@ def test_two_threads_share_a_stream(executor: Any, songs: Songs) -> None:
     assert sorted(found[0] + found[1]) == list(range(1, 3001))
 
 
+def test_next_goes_on_where_a_loop_stands(executor: Any, songs: Songs) -> None:
+    """Loops and ``next`` take turns, also at the edge of a chunk, and another loop goes on behind one that was left."""
+    with songs.stream_songs(executor) as rows:
+        found = [next(rows).song_id]
+        for row in rows:
+            found.append(row.song_id)
+            if len(found) % 200 in (0, 199):
+                found.append(next(rows).song_id)
+            if len(found) > 1000:
+                break
+        found.extend(row.song_id for row in rows)
+        with pytest.raises(StopIteration):
+            next(rows)
+        assert list(rows) == []
+    assert found == list(range(1, 3001))
+
+
 def test_stream_in_a_pipeline_is_refused(book: Connection, songs: Songs) -> None:
     """A pipeline cannot stream, and says so."""
     with book.pipeline(), pytest.raises(ConnectionBusy, match="a stream cannot run in a pipeline"):
