@@ -40,7 +40,7 @@ statements as (
 
 select
     query_id,
-    substring(query, '^\s*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
+    substring(query, '^(?:[\s(]|--[^\n]*\n)*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
     left(coalesce(query, ''), 4000) as query,
     query_id is null as is_hidden,
     coalesce(calls, 0) as calls,

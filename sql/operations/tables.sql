@@ -59,7 +59,7 @@ tables as (
         current_setting('block_size')::bigint as block,
         case
             when statistics.last_analyze is null and statistics.last_autoanalyze is null
-                then greatest(relations.reltuples::bigint, 0)
+                then greatest(relations.reltuples::bigint, statistics.n_live_tup, 0)
             else statistics.n_live_tup
         end as live_rows,
         case when relations.oid in (select locked.table_id from locked) then relations.relpages end

@@ -128,6 +128,20 @@ def test_names_are_a_hint(conn: psycopg.Connection) -> None:
     assert (found.name, found.calls) == ("first", 2)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(select /* shop.behind_bracket */ 41 as bracket) limit 1",
+        "-- first\nselect /* shop.behind_comment */ 42 as line",
+    ],
+)
+def test_names_behind_the_first_keyword(conn: psycopg.Connection, text: str) -> None:
+    """A name is found wherever the first keyword stands: behind a bracket, behind a comment."""
+    conn.execute(text.encode())
+    names = {one.name for one in look(conn, ["statements"], slow_limit=500).statements}
+    assert text.split()[text.split().index("/*") + 1] in names
+
+
 def test_statements_of_another_database_are_not_told(counting: TestServer, conn: psycopg.Connection) -> None:
     """Only what ran in this database is told."""
     other = counting.create("elsewhere")

@@ -188,6 +188,20 @@ def test_sizes(shop: str, conn: psycopg.Connection) -> None:
     assert seen.tables == sorted(seen.tables, key=lambda one: -one.total_bytes)
 
 
+def test_rows_of_a_table_that_was_never_analyzed(conn: psycopg.Connection) -> None:
+    """Before anybody analyzed a table, its rows are those that were counted as they were written."""
+    conn.execute("create table fresh (a int) with (autovacuum_enabled = off)")
+    conn.execute("insert into fresh select generate_series(1, 7)")
+    conn.commit()
+    conn.execute("select pg_stat_force_next_flush()")
+    conn.commit()
+    (fresh,) = [one for one in look(conn, ["tables"]).tables if one.table_name == "fresh"]
+    conn.rollback()
+    conn.execute("drop table fresh")
+    conn.commit()
+    assert fresh.live_rows == 7
+
+
 def test_dead_rows(conn: psycopg.Connection) -> None:
     """Rows that were deleted and not vacuumed are counted and remarked on."""
     seen = look(conn, ["tables"])
