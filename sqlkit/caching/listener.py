@@ -43,6 +43,7 @@ now = _clock()
 
 # Those of this process, for ``invalidate`` knows a connection and no cache.
 _started: WeakSet[Listener] = WeakSet()
+_starting = threading.Lock()  # a set that grows cannot be walked through
 
 
 def unsettle(tags: Iterable[str], pid: int | None) -> None:
@@ -51,7 +52,9 @@ def unsettle(tags: Iterable[str], pid: int | None) -> None:
     None: that it has.
     """
     wanted = list(tags)
-    for listener in list(_started):
+    with _starting:
+        listeners = list(_started)
+    for listener in listeners:
         listener.forget(wanted, None) if pid is None else listener.unsettle(wanted, pid)
 
 
@@ -94,7 +97,8 @@ class Listener:
         self._woken, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._run, name="sqlkit cache listener", daemon=True)
         self._thread.start()
-        _started.add(self)
+        with _starting:
+            _started.add(self)
         deadline = now() + timeout
         while not self.hears and now() < deadline:
             time.sleep(0.005)
