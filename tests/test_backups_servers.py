@@ -79,16 +79,15 @@ PASSWORD = "sésame ouvre toi"
 
 
 @pytest.fixture(scope="module")
-def locked_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def locked_server() -> Iterator[Embedded]:
     """Give a server that lets ``keeper`` in by a password only."""
-    rules = tmp_path_factory.mktemp("rules") / "pg_hba.conf"
-    for folder in (rules.parent, rules.parent.parent, rules.parent.parent.parent):
-        folder.chmod(0o755)
-    rules.write_text("local all keeper scram-sha-256\nlocal all all trust\n")
-    with scratch_server(PREFIX, settings={"hba_file": str(rules)}) as server:
+    with scratch_server(PREFIX) as server:
         with psycopg.connect(server.dsn, autocommit=True) as conn:
             conn.execute(sql.SQL("create role keeper superuser login password {}").format(sql.Literal(PASSWORD)))
             conn.execute("create database shop")
+            (rules,) = conn.execute("show hba_file").fetchone() or ("",)
+            Path(rules).write_text("local all keeper scram-sha-256\nlocal all all trust\n", encoding="utf-8")
+            conn.execute("select pg_reload_conf()")
         fill(server.dsn_for("shop"))
         yield server
 
