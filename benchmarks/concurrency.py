@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +75,6 @@ def concurrency(dsn: str, size: Size) -> Iterator[list[Work]]:
                 1,
                 {BARE: lambda: together(BARE), "sqlkit": lambda: together("sqlkit")},
                 (Limit(BARE, at_least=1.0),),
-                rounds=7,
                 besides=slowest,
             )
         ]
@@ -115,6 +115,8 @@ def typed(db: Database, number: int) -> Any:
 
 
 def percentile(runs: list[list[float]]) -> float:
-    """Return the time that 99 of 100 operations kept, the first run being that in which answers are compared."""
-    times = sorted(seconds for run in runs[1:] for seconds in run)
-    return times[int(len(times) * 0.99)]
+    """Return the time that 99 of 100 operations of a run kept: the median of the runs.
+
+    The first run is left out: in it answers are compared.
+    """
+    return statistics.median(sorted(times)[int(len(times) * 0.99)] for times in runs[1:])
