@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -174,6 +175,7 @@ def test_a_connection_that_is_lost(server: TestServer, dsn: str, tmp_path: Path)
         wait_until(lambda: len(admin.execute(end).fetchall()) >= 2 or raised, "its connections are ended")
         taking.join(30)
     assert isinstance(raised[0], BackupError)
-    assert "terminating connection due to administrator command" in str(raised[0])
+    # The words of two processes that are ended at once may stand in each other.
+    assert re.search("terminating connection|closed the connection|worker process died", str(raised[0]))
     assert list(tmp_path.iterdir()) == []
     assert databases(server, "sqlkit_re%") == []
