@@ -34,6 +34,9 @@ CHUNK_BYTES = 1 << 16
 #: Items in the first chunk, whose size is not known yet, and at most.
 FIRST_ITEMS, MOST_ITEMS = 16, 1000
 
+#: Chunks of so many more or less, lest each has a size of its own: what packs them is kept by size.
+STEP_ITEMS = 100
+
 
 @dataclass(slots=True)
 class CopyIn:
@@ -75,7 +78,8 @@ class RowWriter:
                 del data[start:]
                 self._one_by_one(items, data)
         self.number += len(items)
-        self.size = max(1, min(MOST_ITEMS, CHUNK_BYTES * len(items) // len(data)))
+        fitting = CHUNK_BYTES * len(items) // len(data)
+        self.size = max(1, min(MOST_ITEMS, fitting if fitting < STEP_ITEMS else fitting // STEP_ITEMS * STEP_ITEMS))
         return data
 
     def end(self) -> bytes:

@@ -13,10 +13,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import repeat
 from operator import attrgetter, itemgetter
+from struct import Struct, pack, unpack
 from struct import error as struct_error
-from struct import pack, unpack
 from types import NoneType
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -65,7 +66,7 @@ class Packer:
     def pack(self, rows: list[Any], into: bytearray) -> None:
         """Write the rows behind what stands in ``into``; any exception says that they must go one by one."""
         for pick, look in self.checks:
-            look(list(map(pick, rows)))
+            look(tuple(map(pick, rows)))
         if self.changes:
             columns: list[Column] = list(zip(*rows, strict=True))
             for index, change in self.changes:
@@ -74,13 +75,18 @@ class Packer:
         deque(map(format_row_binary, rows, repeat(self.transformer), repeat(into)), maxlen=0)
 
 
+@lru_cache(maxsize=64)
+def _packer(code: str, number: int) -> Callable[..., bytes]:
+    return Struct(f"{number}{code}").pack
+
+
 def _packed(code: str, column: Column) -> bytes:
     """Pack integers as C does; struct.error for one out of range, and for what is no integer, but for None."""
     try:
-        return pack(f"{len(column)}{code}", *column)
+        return _packer(code, len(column))(*column)
     except struct_error:
         present = [value for value in column if value is not None]
-        return pack(f"{len(present)}{code}", *present)
+        return _packer(code, len(present))(*present)
 
 
 def _integers(code: str) -> Check:
