@@ -325,7 +325,6 @@ def test_a_months_changes_touch_one_partition(db: Database) -> None:
 
 def test_a_slow_statement_is_logged_by_its_name(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     """A call that takes its time is one warning with name and seconds, and no value; a quick one is none."""
-    app = Presentations(db, slow_after=0.2)
     user = new_user(db)
     locked = threading.Event()
 
@@ -335,21 +334,27 @@ def test_a_slow_statement_is_logged_by_its_name(db: Database, caplog: pytest.Log
             locked.set()
             time.sleep(0.3)
 
-    with caplog.at_level(logging.WARNING, "sqlkit.apps.presentations"), ThreadPoolExecutor(1) as pool:
-        app.users.get_user(db, user_id=user.user_id)
+    with (
+        Database.connect(db.settings.replace(slow_after=0.2)) as watched,
+        caplog.at_level(logging.WARNING, "sqlkit.queries"),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        app = Presentations(watched)
+        app.users.get_user(watched, user_id=user.user_id)
         holding = pool.submit(hold)
         assert locked.wait(5)
-        app.users.update_user(db, user_id=user.user_id, changes=UserChanges(name="hidden"))
+        app.users.update_user(watched, user_id=user.user_id, changes=UserChanges(name="hidden"))
         holding.result()
     (message,) = caplog.messages
-    assert message.startswith("slow statement (0.")
-    assert message.endswith(" s): UserQueries.update_user")
+    assert "users.sql" in message
+    assert "update_user: slow: 0." in message
+    assert "hidden" not in message
 
 
-def test_slow_is_a_second(db: Database) -> None:
+def test_slow_is_a_second() -> None:
     """Without a word a statement is slow from one second on."""
-    assert Presentations(db).slow_after == 1.0
-    assert Presentations(db, slow_after=5).acting_for(1).slow_after == 5
+    assert PresentationsSettings(url="postgresql://ada@localhost/videos").slow_after == 1.0
+    assert PresentationsSettings(url="postgresql://ada@localhost/videos", slow_after=5).slow_after == 5
 
 
 # Settings.

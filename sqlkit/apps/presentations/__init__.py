@@ -30,7 +30,7 @@ get_user_voice_clones                 voices.list_voices, through Presentations.
 get_user_presentation_jobs            jobs.list_jobs, through Presentations.acting_for
 get_database_metrics                  reports.get_metrics
 log_job_status_change                 each statement of work writes job_status_changes itself
-log_slow_query                        Presentations(slow_after=1.0) logs by name
+log_slow_query                        PresentationsSettings(slow_after=1.0) logs by name
 User.set_password, check_password     Presentations.set_password, Presentations.check_password
 @validates, CheckConstraint           a CHECK and the input model: NewUser, NewVoice, NewJob, JobResult
 User, VoiceClone, PresentationJob     User, Voice, Job (User.id is user_id, VoiceClone.id voice_clone_id)

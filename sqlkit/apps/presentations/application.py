@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -45,7 +44,6 @@ LOGS = (
 RETENTION = timedelta(days=90)
 #: A job that nobody has moved for so long has lost its worker.
 PATIENCE = timedelta(hours=1)
-SLOW = 1.0  # seconds; the document's
 BATCH = 1000
 
 log = logging.getLogger("sqlkit.apps.presentations")
@@ -56,27 +54,25 @@ Run: TypeAlias = Callable[[Executor, Callable[[Executor], Any]], Any]
 class Presentations:
     """The statements as the application calls them, and the functions that need several of them.
 
-    ``users``, ``voices``, ``jobs`` and ``work`` are those of ``queries``; a call that takes ``slow_after`` seconds or
-    more is logged by its name, and one whose line in the logs finds no partition makes it and goes on. ``history`` and
-    ``reports`` only read. ``db`` is what they are called with::
+    ``users``, ``voices``, ``jobs`` and ``work`` are those of ``queries``; a call whose line in the logs finds no
+    partition makes it and goes on. ``history`` and ``reports`` only read. ``db`` is what they are called with::
 
         app = Presentations(db)
         mine = app.acting_for(user_id)
         mine.jobs.submit_job(mine.db, job=new)
     """
 
-    def __init__(self, db: View, *, maker: View | None = None, slow_after: float = SLOW) -> None:
+    def __init__(self, db: View, *, maker: View | None = None) -> None:
         self.db = db
         self.maker = maker or db
-        self.slow_after = slow_after
         # A restricted role makes no partitions; any other makes them where it writes, in the same transaction.
         write = partial(with_partition, tables=LOGS, maker=maker)
-        self.users: UserQueries = self._watched(queries.users, write)
-        self.voices: VoiceQueries = self._watched(queries.voices, write)
-        self.jobs: JobQueries = self._watched(queries.jobs, write)
-        self.work: WorkQueries = self._watched(queries.work, write)
-        self.history: HistoryQueries = self._watched(queries.history, _plainly)
-        self.reports: ReportQueries = self._watched(queries.reports, _plainly)
+        self.users: UserQueries = _run_by(write, queries.users)
+        self.voices: VoiceQueries = _run_by(write, queries.voices)
+        self.jobs: JobQueries = _run_by(write, queries.jobs)
+        self.work: WorkQueries = _run_by(write, queries.work)
+        self.history: HistoryQueries = queries.history
+        self.reports: ReportQueries = queries.reports
 
     def acting_for(self, owner_id: int, actor: str | None = None) -> Presentations:
         """Return the same for one owner: it sees and writes that owner's rows only, whatever a statement says.
@@ -92,7 +88,7 @@ class Presentations:
 
     def _bound(self, role: str, settings: dict[str, str]) -> Presentations:
         view = self.maker.bound(role=role, settings=settings)
-        return Presentations(view, maker=self.maker, slow_after=self.slow_after)
+        return Presentations(view, maker=self.maker)
 
     # Secrets.
 
@@ -173,34 +169,24 @@ class Presentations:
         times = [change.created_at for change in changes]
         return with_partition(cast("Executor", self.db), copy, LOGS[0], times=times, maker=cast("Executor", self.maker))
 
-    def _watched(self, statements: Q, run: Run) -> Q:
-        return cast("Q", _Watched(statements, run, self.slow_after))
+
+def _run_by(run: Run, statements: Q) -> Q:
+    return cast("Q", _Calls(statements, run))
 
 
-def _plainly(db: Executor, work: Callable[[Executor], Any]) -> Any:
-    return work(db)
+class _Calls:
+    """Statements whose calls ``run`` makes."""
 
-
-class _Watched:
-    """Statements whose calls are timed; ``run`` makes them."""
-
-    def __init__(self, statements: Any, run: Run, slow_after: float) -> None:
+    def __init__(self, statements: Any, run: Run) -> None:
         self._statements = statements
         self._run = run
-        self._slow_after = slow_after
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         method = getattr(self._statements, name)
 
         @wraps(method)
         def call(db: Executor, *arguments: Any, **keywords: Any) -> Any:
-            started = time.perf_counter()
-            try:
-                return self._run(db, lambda conn: method(conn, *arguments, **keywords))
-            finally:
-                taken = time.perf_counter() - started
-                if taken >= self._slow_after:
-                    log.warning("slow statement (%.2f s): %s", taken, method.__qualname__)
+            return self._run(db, lambda conn: method(conn, *arguments, **keywords))
 
         setattr(self, name, call)
         return call

@@ -17,7 +17,10 @@ KEYS = "PRESENTATIONS_KEYS"
 
 
 class PresentationsSettings(Settings):
-    """Settings with presentations' defaults: 20 connections and 30 more at need, each for an hour, 10 s to connect."""
+    """Settings with presentations' defaults: 20 connections and 30 more at need, each for an hour, 10 s to connect.
+
+    A statement that takes a second is logged by its name.
+    """
 
     application_name: str = Field("presentation-generator", max_length=63)
     schema: str | None = Field("presentations")
@@ -26,6 +29,7 @@ class PresentationsSettings(Settings):
     pool_max_size: int = Field(50, ge=1)
     pool_timeout: Seconds = Field(30.0)
     pool_max_lifetime: Seconds = Field(3600.0)
+    slow_after: Seconds | None = Field(1.0)
 
 
 def cipher_of(environment: Mapping[str, str] | None = None) -> Cipher:
