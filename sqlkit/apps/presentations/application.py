@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -46,7 +45,6 @@ RETENTION = timedelta(days=90)
 PATIENCE = timedelta(hours=1)
 BATCH = 1000
 
-log = logging.getLogger("sqlkit.apps.presentations")
 Q = TypeVar("Q")
 Run: TypeAlias = Callable[[Executor, Callable[[Executor], Any]], Any]
 
