@@ -34,6 +34,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 SOLEIL = "soleil"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once, instead of test by test, why all that would run through a pooler was skipped."""
+    if pooled.MISSING:
+        terminalreporter.reportchars = ""
+        terminalreporter.write_line(f"the tests of the query layer are skipped: {pooled.INSTALL}")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out of a run through a pooler what is not about queries."""
     if pooled.WANTED:

@@ -57,7 +57,7 @@ def program() -> str | None:
 
 
 def needed() -> str:
-    """Return PgBouncer's program; skip the test where it is not installed."""
+    """Return PgBouncer's program; skip the test where it is not installed, with the command that would."""
     found = program()
     if found is None:
         pytest.skip(INSTALL)

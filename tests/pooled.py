@@ -16,11 +16,12 @@ import psycopg
 import pytest
 
 from sqlkit.testing import TestServer
-from tests.pgbouncer import INSTALL, PgBouncer, PooledServer, program
+from tests.pgbouncer import INSTALL, PgBouncer, PooledServer, needed, program
 
-__all__ = ["QUERY_LAYER", "WANTED", "choose", "in_front_of"]
+__all__ = ["INSTALL", "MISSING", "QUERY_LAYER", "WANTED", "choose", "in_front_of"]
 
 WANTED = os.environ.get("SQLKIT_TEST_POOLER") == "pgbouncer"
+MISSING = WANTED and program() is None
 
 #: The modules whose tests run statements: by queries that are loaded, by the verbs, in bulk, as streams.
 QUERY_LAYER = (
@@ -54,22 +55,20 @@ QUERY_LAYER = (
 
 
 def choose(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep the query layer's tests that ask a server; skip those of a session, and all where there is no PgBouncer."""
+    """Keep the query layer's tests that ask a server; skip those that are about a session."""
     chosen = [item for item in items if item.path.stem in QUERY_LAYER and "server" in getattr(item, "fixturenames", ())]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
-    missing = program() is None
     for item in items:
         direct = item.get_closest_marker("direct")
-        if missing:
-            item.add_marker(pytest.mark.skip(reason=INSTALL))
-        elif direct is not None:
+        if direct is not None:
             item.add_marker(pytest.mark.skip(reason=f"not through a pooler: {direct.args[0]}"))
 
 
 @contextmanager
 def in_front_of(server: TestServer) -> Iterator[PooledServer]:
-    """Start a PgBouncer before a server, and have whoever connects behave as behind one."""
+    """Start a PgBouncer before a server, and have whoever connects behave as behind one; skip where there is none."""
+    needed()
     pgbouncer = PgBouncer(server)
     with noticing(server), pytest.MonkeyPatch.context() as patch:
         patch.setenv("SQLKIT_POOLER", "transaction")
