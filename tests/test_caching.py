@@ -41,7 +41,7 @@ from sqlkit.caching import (
     sweep,
 )
 from sqlkit.caching.entries import LONGEST, Entry, adapter_of, lifetime
-from sqlkit.errors import ArgumentError
+from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.testing import TestServer, dropped_afterwards, template
 from tests.redis_server import RedisServer, SlowProxy
 
@@ -491,6 +491,15 @@ def test_a_missing_extra_is_named(package: str, call: str, extra: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == f"ConfigurationError {package} is not installed: pip install 'sqlkit[{extra}]'\n"
+
+
+@pytest.mark.parametrize("kind", [RedisTier, AsyncRedisTier])
+@pytest.mark.parametrize("url", ["http://hidden@host", "redis://:hidden/more@host:6379", "redis://:more@host:hidden"])
+def test_a_malformed_url_is_refused_without_its_password(kind: type[RedisTier | AsyncRedisTier], url: str) -> None:
+    """A URL that is none is a ConfigurationError that says how one is written, and quotes nothing of it."""
+    with pytest.raises(ConfigurationError, match=r"^RedisTier\(url=\): not a well-formed Redis URL") as raised:
+        kind(url)
+    assert "hidden" not in str(raised.value)
 
 
 def test_the_page_on_caching_runs(

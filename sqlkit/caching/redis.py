@@ -44,7 +44,13 @@ def _client(module: str, url: str, timeout: float) -> tuple[Any, tuple[type[Exce
     except ImportError:
         raise ConfigurationError("redis is not installed: pip install 'sqlkit[redis]'") from None
     once = retries.Retry(backoff.NoBackoff(), 0)
-    client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once)
+    try:
+        client = redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=once)
+    except ValueError:  # its text may quote the password, where that has a / or a #
+        raise ConfigurationError(
+            "RedisTier(url=): not a well-formed Redis URL (redis://:password@host:port/number); special characters "
+            "of the password are written as %40 for @, %3A for :, %2F for /, %23 for #, %25 for %"
+        ) from None
     return client, (redis.RedisError, OSError, TimeoutError)
 
 
@@ -57,7 +63,8 @@ class RedisTier(Counted):
     """Keeps entries in Redis or Valkey, under ``prefix``.
 
     A call that takes longer than ``timeout`` seconds in all, a new connection included, fails; after three in a row the
-    circuit opens for two seconds. Raises ConfigurationError where redis-py is not installed (the extra ``redis``).
+    circuit opens for two seconds. Raises ConfigurationError where redis-py is not installed (the extra ``redis``), or
+    the URL is not well-formed.
     """
 
     def __init__(
