@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.middleware.base import RequestResponseEndpoint
 
 from sqlkit import AsyncDatabase, Database
+from sqlkit.database import Following
 from sqlkit.errors import ArgumentError
 from tests.replicas.queries import async_queries, queries
 from tests.replicas.stage import POOL, SOON, in_loop, of_replica, serving, wait_until
@@ -255,19 +257,61 @@ def test_reading_what_was_written_never_lies_on_asyncio(pair: Pair) -> None:
     assert rounds[False] > 50, rounds
 
 
+def followed_app(db: AsyncDatabase) -> FastAPI:
+    """Return an application with the middleware that the page on replicas prints."""
+    page = (Path(__file__).parents[2] / "docs/replicas.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (printed,) = (block for block in blocks if "app.middleware" in block)
+    app = FastAPI()
+    names = {
+        "app": app,
+        "db": db,
+        "ArgumentError": ArgumentError,
+        "Following": Following,
+        "Request": Request,
+        "RequestResponseEndpoint": RequestResponseEndpoint,
+        "Response": Response,
+    }
+    exec(compile(printed, "docs/replicas.md", "exec", dont_inherit=True), names)
+    return app
+
+
+def browser(app: FastAPI) -> httpx.AsyncClient:
+    """Return a client that keeps cookies."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes.example")
+
+
+def test_a_cookie_that_is_no_token_is_passed_over(pair: Pair) -> None:
+    """The middleware of the page serves a browser whose cookie is no token, and gives it one when it writes."""
+
+    async def work(db: AsyncDatabase) -> None:
+        app = followed_app(db)
+
+        @app.post("/notes")
+        async def write() -> None:
+            async with db.transaction() as conn:
+                await async_queries.write(conn, author="garbage", n=1)
+
+        @app.get("/notes")
+        async def read() -> int:
+            return (await async_queries.latest(db, author="nobody")).n
+
+        for cookie in ("garbage", "", '""', "1-0/XYZ"):
+            async with browser(app) as client:
+                sent = {"cookie": f"written={cookie}"}
+                assert (await client.get("/notes", headers=sent)).status_code == 200
+                written = await client.post("/notes", headers=sent)
+                assert written.status_code == 200
+                assert re.fullmatch(r'"?1-0/[0-9]+"?', written.cookies["written"])
+
+    in_loop(pair, work)
+
+
 def test_a_cookie_carries_the_token(pair: Pair) -> None:
     """The middleware of the page on replicas: a browser reads what it wrote, whichever request served it."""
 
     async def work(db: AsyncDatabase) -> None:
-        app = FastAPI()
-
-        @app.middleware("http")
-        async def following(request: Request, call_next: RequestResponseEndpoint) -> Response:
-            with db.following(request.cookies.get("written")) as block:
-                response = await call_next(request)
-                if block.wrote:
-                    response.set_cookie("written", await db.token(), httponly=True, max_age=60)
-                return response
+        app = followed_app(db)
 
         @app.post("/notes/{n}")
         async def write(n: int) -> int:
@@ -285,9 +329,6 @@ def test_a_cookie_carries_the_token(pair: Pair) -> None:
             assert (await writes.get("/notes")).json() == 1
             assert (await other.get("/notes")).json() == 0
             assert "written" not in other.cookies
-
-    def browser(app: FastAPI) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notes.example")
 
     async def paused(db: AsyncDatabase) -> None:
         await asyncio.to_thread(pair.standby.pause)
