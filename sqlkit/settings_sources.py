@@ -201,6 +201,8 @@ def parsed(url: str, place: str) -> dict[str, Any]:
     try:
         options = pq.Conninfo.parse(text.encode())
     except (OperationalError, UnicodeEncodeError):
+        if "://" not in text.partition("=")[0]:
+            raise ConfigurationError(_wrong_pairs(text, place)) from None
         raise ConfigurationError(
             f"{place}: not a well-formed PostgreSQL URL (postgresql://user:password@host:port/database?key=value);"
             " special characters of the password are written as %40 for @, %3A for :, %2F for /, %25 for %"
@@ -212,6 +214,22 @@ def parsed(url: str, place: str) -> dict[str, Any]:
     return {**fields, "parameters": found} if found else fields
 
 
+def _wrong_pairs(text: str, place: str) -> str:
+    """Say what is wrong with libpq's ``key=value`` form, of which nothing is quoted that may be of the password.
+
+    A password with a blank goes on behind it, so no key is named that stands after one.
+    """
+    keywords = {default.keyword.decode() for default in pq.Conninfo.get_defaults()}
+    for key in _PAIR.findall(text.partition("password")[0]):
+        if key not in keywords:
+            return f"{place}: PostgreSQL knows no connection parameter {key!r}"
+    return (
+        f"{place}: not a well-formed PostgreSQL connection string (host=... dbname=... user=...): a value with blanks"
+        " stands in single quotes, and each key is one that PostgreSQL knows"
+    )
+
+
+_PAIR = re.compile(r"(\w+)\s*=\s*(?:'(?:[^'\\]|\\.)*'|[^\s']*)")
 _IN_URL = {*PARTS, "sslmode", "sslrootcert", "application_name", "connect_timeout"}
 _SCHEME = re.compile(r"(?:postgresql|postgres)(?:\+\w+)?://")
 

@@ -134,7 +134,7 @@ def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
     [
         (["migrate", "--app", "soleil", "--dsn", UNREACHABLE], "connection failed: .*refused"),
         (["demo", "--dsn", UNREACHABLE], "connection failed: .*refused"),
-        (["health", "--dsn", "postgresql://a@b@c/d"], "Settings"),
+        (["health", "--dsn", "postgresql://a@b@c/d"], "sqlkit: --dsn: "),
         (["health", "--dsn", UNREACHABLE, "--folder", "x"], "--dsn and --folder: give one of them"),
         (["migrate", "--app", "nope"], "--app nope: there is no such application; give --app"),
         (
@@ -201,13 +201,60 @@ def test_settings_of_the_environment_are_used(run: Run, dsn: str, monkeypatch: p
 
 
 def test_nothing_configured_uses_the_embedded_server(run: Run, tmp_path: Path) -> None:
-    """Where nothing names a database, the embedded server in .sqlkit is used, and the command says so."""
-    result = run("health")
-    assert result.exit_code == 0
+    """Where nothing names a database, what fills one makes an embedded one in .sqlkit, which others then use too."""
+    Path("mine").mkdir()
+    Path("mine/0001.create-things.sql").write_text("create table things (a int);\n")
+    result = run("migrate", "--migrations", "mine")
+    assert (result.exit_code, result.stdout) == (0, "0001.create-things: applied\n")
     assert "using the embedded PostgreSQL" in result.stderr
     assert f"in {tmp_path / '.sqlkit'} (no database is named)" in result.stderr
     assert (tmp_path / ".sqlkit" / "data").is_dir()
     assert not (tmp_path / ".sqlkit" / "data" / "postmaster.pid").exists()
+    assert run("health").exit_code == 0
+
+
+NEEDING = [
+    ("health",),
+    ("health", "--json"),
+    *((view,) for view in ("status", "top", "slow", "locks", "tables", "indexes", "diagram")),
+    ("report", "--html", "-"),
+    ("partitions", "openai_frontend", "--keep", "1"),
+    ("backup", "shelf", "--keep", "7d"),
+    ("restore", "nothing"),
+    ("reset", "--app", "soleil"),
+]
+
+
+@pytest.mark.parametrize("command", NEEDING, ids=" ".join)
+def test_what_needs_a_database_makes_none(run: Run, command: tuple[str, ...]) -> None:
+    """A job without its DATABASE_URL fails and says what to name: it does not look at an empty server of its own."""
+    result = run(*command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(r"sqlkit: no database is named: set DATABASE_URL .*--dsn.*--folder.*\n", result.stderr)
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("dsn", "reason"),
+    [
+        ("postgresql://a@b@c/secret", "--dsn: an @ or / inside the user"),
+        ("postgresql://h/d?garbage=1", "--dsn: PostgreSQL knows no connection parameter 'garbage'"),
+        ("host=h garbage=1 password=secret", "--dsn: PostgreSQL knows no connection parameter 'garbage'"),
+        ("host=h password=a secret=1", "--dsn: not a well-formed PostgreSQL connection string"),
+        ("postgresql://h:99999/d", "--dsn: port: a port is"),
+        ("postgresql://h", "--dsn: names no database"),
+    ],
+)
+def test_a_wrong_dsn_is_named_as_it_was_given(run: Run, dsn: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error about --dsn begins with --dsn, one about the variable with its name; neither shows the password."""
+    result = run("health", "--dsn", dsn)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"sqlkit: {reason}")
+    assert "secret" not in result.output
+    monkeypatch.setenv("DATABASE_URL", dsn)
+    result = run("status")
+    assert result.exit_code == 2
+    assert re.match(r"sqlkit: (DATABASE_URL|Settings: no database is named; set DATABASE_URL)", result.stderr)
 
 
 # migrate

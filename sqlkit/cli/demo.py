@@ -62,7 +62,7 @@ def demo(
         return
     path = songs or TUNES
     listed = read_song_list(path)
-    with opened_target(dsn, folder, schema=SCHEMA, configured=False) as target:
+    with opened_target(dsn, folder, schema=SCHEMA, configured=False, made=True) as target:
         _migrate(target)
         with Database.connect(target.settings, application_name="sqlkit demo") as db:
             leader, band = bandstand.assemble(db)
@@ -78,7 +78,7 @@ def _show_other(app: str, dsn: str | None, folder: Path | None, logs: Path | Non
     found = sorted(module.name for module in pkgutil.iter_modules(demos.__path__) if module.name != "tables")
     if app not in found:
         raise ConfigurationError(f"{app}: there is no such demo: {', '.join([SCHEMA, *found])}")
-    with opened_target(dsn, folder, schema=app, configured=False) as target:
+    with opened_target(dsn, folder, schema=app, configured=False, made=True) as target:
         import_module(f"{demos.__name__}.{app}").show(target, logs=logs)
         _say_where(target, app)
 

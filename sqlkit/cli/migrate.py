@@ -93,7 +93,7 @@ def migrate(
             raise ConfigurationError(f"which chain? give --migrations ({', '.join(map(str, places))})")
         _new(places[0], name or "")
         return
-    with opened_target(dsn, folder, schema=schema) as target:
+    with opened_target(dsn, folder, schema=schema, made=True) as target:
         settings = target.settings
         if dsn is None:
             migrating_dsn(settings)  # which is not a pooler's

@@ -28,7 +28,7 @@ def psql(
     schema: SchemaOption = None,
 ) -> None:
     """Open psql on the database, in the schema; end with psql's status. For example: sqlkit psql -- -l."""
-    with opened_target(dsn, folder, schema=schema) as target:
+    with opened_target(dsn, folder, schema=schema, made=True) as target:
         program = _find(target)
         # Ctrl-C in the terminal reaches both: psql cancels its query, and this waits for psql.
         before = signal.signal(signal.SIGINT, lambda *_: None)

@@ -3,6 +3,9 @@
 ::
 
     --dsn  or  --folder   >   environment, .env, config.yml   >   the embedded PostgreSQL in .sqlkit
+
+The last is made where it is missing for those commands alone that fill a database: to look at an empty one of its
+own, or to back it up, would tell a job without its DATABASE_URL that all is well.
 """
 
 from __future__ import annotations
@@ -52,28 +55,45 @@ class Target:
 
 @contextmanager
 def opened_target(
-    dsn: str | None, folder: Path | None, *, schema: str | None = None, configured: bool = True
+    dsn: str | None, folder: Path | None, *, schema: str | None = None, configured: bool = True, made: bool = False
 ) -> Generator[Target]:
     """Give the database that is meant, and stop its server afterwards if this started it.
 
-    ``configured=False`` does not look into the environment. Raises ConfigurationError.
+    ``configured=False`` does not look into the environment. ``made`` makes an embedded one where nothing is named and
+    none is there. Raises ConfigurationError.
     """
     if dsn is not None and folder is not None:
         raise ConfigurationError("--dsn and --folder: give one of them")
     schema_given = {} if schema is None else {"schema": schema}
     settings = None
     if dsn is not None:
-        settings = Settings(url=dsn, **schema_given)
+        settings = _named(dsn, schema_given)
     elif folder is None and configured:
         settings = _configured(schema_given)
     if settings is not None:
         yield Target(settings)
         return
     place = (folder or FOLDER).absolute()
+    if folder is None and not made and not (place / "data").is_dir():
+        raise ConfigurationError(
+            "no database is named: set DATABASE_URL (postgresql://user:password@host:port/database), or give --dsn,"
+            f" or --folder for an embedded PostgreSQL (there is none in {place})"
+        )
     with Embedded.start(place) as server:
         reason = " (no database is named)" if folder is None and configured else ""
         say(f"using the embedded PostgreSQL {server.version} in {place}{reason}")
         yield Target(Settings(url=server.dsn, **schema_given), server)
+
+
+def _named(dsn: str, schema_given: dict[str, str]) -> Settings:
+    """Read the settings of a DSN; an error begins with the option, as who gave it knows it."""
+    try:
+        return Settings(url=dsn, **schema_given)
+    except ConfigurationError as error:
+        said = str(error).replace("Settings(url=)", "--dsn").replace("Settings(schema=)", "--schema")
+        if said.startswith("Settings: no database is named"):
+            said = "--dsn: names no database (postgresql://user:password@host:port/database)"
+        raise ConfigurationError(said) from None
 
 
 def _configured(schema_given: dict[str, str]) -> Settings | None:
