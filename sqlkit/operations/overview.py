@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, TypeAlias, get_args
 
 import psycopg
@@ -173,15 +174,19 @@ def _of_tables(seen: Overview) -> list[Missing]:
         found.append(Missing(view="tables", reason=reason, remedy="analyze"))
     if locked:
         found.append(Missing(view="tables", reason=f"the sizes of {_named(locked)} are old: they are locked"))
+    if locked_indexes := [one for one in seen.indexes if one.definition is None]:
+        names = _named(locked_indexes)
+        reason = f"sizes of the indexes of {names} are old, definitions and duplicates unknown: they are locked"
+        found.append(Missing(view="indexes", reason=reason))
     if closed_partitions := [one.table_name for one in seen.reach if one.is_locked]:
         reason = f"how far {', '.join(closed_partitions)} reaches is unknown: a partition is locked"
         found.append(Missing(view="reach", reason=reason))
     return found
 
 
-def _named(tables: list[Table]) -> str:
-    names = [one.table_name for one in tables[:3]]
-    return ", ".join(names) + (f" and {len(tables) - 3} more" if len(tables) > 3 else "")
+def _named(those: Iterable[Table | Index]) -> str:
+    names = list(dict.fromkeys(one.table_name for one in those))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _grant(right: str, role: str | None) -> str:

@@ -282,13 +282,19 @@ def test_locked_table(shop: str, conn: psycopg.Connection) -> None:
         seen = look(conn, ["tables", "indexes"])
         assert {one.table_name for one in seen.tables if one.is_locked} == {"orders"}
         assert "orders_pkey" in [one.index_name for one in seen.indexes]
-        assert [str(one) for one in seen.missing] == ["tables: the sizes of orders are old: they are locked"]
+        assert [str(one) for one in seen.missing] == [
+            "tables: the sizes of orders are old: they are locked",
+            "indexes: sizes of the indexes of orders are old, definitions and duplicates unknown: they are locked",
+        ]
         reader.conn.rollback()
         eventually(lambda: not look(conn, ["sessions"]).trees)
         held = look(conn)
+        alone = look(conn, ["indexes", "duplicates", "unindexed_keys"])
+    assert [one.view for one in alone.missing] == ["indexes"]
+    assert {one.table_name for one in alone.indexes if one.definition is None} == {"orders"}
     orders = next(one for one in held.tables if one.table_name == "orders")
     assert orders.total_bytes > 1024**2
-    assert {one.view for one in held.missing} == {"statements", "tables"}
+    assert {one.view for one in held.missing} == {"statements", "tables", "indexes"}
     assert held.duplicates == []  # they are all of the locked table
     assert [one.table_name for one in held.unindexed_keys] == ["orders"]
 
