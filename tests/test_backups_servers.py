@@ -170,7 +170,8 @@ def test_a_connection_that_is_lost(server: TestServer, dsn: str, tmp_path: Path)
 
         taking = Thread(target=take)
         taking.start()
-        wait_until(lambda: processes_with("pg_dump", "--format=directory", str(tmp_path)), "pg_dump has begun")
+        waiting = "select from pg_stat_activity where application_name = 'sqlkit backup' and wait_event_type = 'Lock'"
+        wait_until(lambda: admin.execute(waiting).fetchall(), "pg_dump is in the middle")
         end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sqlkit backup'"
         wait_until(lambda: len(admin.execute(end).fetchall()) >= 2 or raised, "its connections are ended")
         taking.join(30)
