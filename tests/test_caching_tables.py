@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,17 @@ import psycopg
 import pytest
 
 from sqlkit import AsyncDatabase, Database
-from sqlkit.caching import Cache, DatabaseTags, PostgresTier, install, invalidate, invalidate_all, sweep
+from sqlkit.caching import (
+    Cache,
+    DatabaseTags,
+    PostgresTier,
+    install,
+    invalidate,
+    invalidate_all,
+    opened_async_cache,
+    opened_cache,
+    sweep,
+)
 from sqlkit.errors import ArgumentError
 from sqlkit.migrate import rollback
 
@@ -162,3 +173,40 @@ def test_applications_have_the_same_tables(
             return conn.execute(COLUMNS, [table]).fetchall()
 
     assert columns(request.getfixturevalue(fixture)) == columns(cache_dsn)
+
+
+UNINSTALLED = "the tables of the cache are not there: run sqlkit.caching.install(dsn, schema)"
+
+
+def test_without_its_tables(dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A cache whose tables were never made says what makes them, until they are there."""
+    with Database.connect(dsn, pool_max_size=2) as db, opened_cache(db, name="songs", statements=None) as cache:
+        for _ in range(2):
+            assert cache.fetch("number", int, lambda: 7, tags=["numbers"]) == 7
+        assert (cache.health().healthy, cache.health().reasons) == (False, [UNINSTALLED])
+        assert [line.getMessage() for line in caplog.records] == [f"cache: nothing is served: {UNINSTALLED}"]
+        for call in (partial(cache.invalidate, "numbers"), partial(invalidate_all, db), partial(sweep, db)):
+            with pytest.raises(psycopg.errors.UndefinedTable) as caught:
+                call()
+            assert UNINSTALLED in caught.value.__notes__
+        install(dsn)
+        assert cache.fetch("number", int, lambda: 7, tags=["numbers"]) == 7
+        assert (cache.health().healthy, cache.health().reasons) == (True, [])
+
+
+def test_without_its_tables_on_asyncio(dsn: str) -> None:
+    """On asyncio it says so too."""
+
+    async def seven() -> int:
+        return 7
+
+    async def run() -> None:
+        async with AsyncDatabase.connect(dsn, pool_max_size=2) as db, opened_async_cache(db, name="songs") as cache:
+            assert await cache.fetch("number", int, seven, tags=["numbers"]) == 7
+            assert UNINSTALLED in cache.health().reasons
+            for call in (cache.invalidate("numbers"), invalidate_all(db), sweep(db)):
+                with pytest.raises(psycopg.errors.UndefinedTable) as caught:
+                    await call
+                assert UNINSTALLED in caught.value.__notes__
+
+    asyncio.run(run())

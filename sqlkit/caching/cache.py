@@ -100,7 +100,7 @@ class _Tiered:
     def health(self) -> CacheHealth:
         """Say how the tiers and the listener are; asks nobody and never waits."""
         listening = None if isinstance(self.tags, LocalTags) else self.tags.hears
-        return CacheHealth(tuple(tier.health() for tier in self.tiers), listening)
+        return CacheHealth(tuple(tier.health() for tier in self.tiers), listening, self.tags.reason)
 
     def statistics(self) -> CacheStatistics:
         """Return what was counted since the cache was made; asks nobody and never waits."""

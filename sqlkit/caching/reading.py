@@ -34,6 +34,11 @@ class TagSource(Protocol):
         """Whether a tier in memory may be served."""
         ...
 
+    @property
+    def reason(self) -> str | None:
+        """Why versions cannot be read until somebody mends it; None where they can be, as far as is known."""
+        ...
+
     def covers(self, db: object) -> bool:
         """Tell whether what a database's writes invalidate is known here: a view of another schema has other tags."""
         ...

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, overload
 
 import psycopg
@@ -14,6 +15,7 @@ from sqlkit.execution.lending import AsyncExecutor, Executor
 from sqlkit.folders import MIGRATIONS, SQL
 
 __all__ = [
+    "UNINSTALLED",
     "AsyncEntryQueries",
     "EntryQueries",
     "FoundEntry",
@@ -24,6 +26,9 @@ __all__ = [
     "invalidate_all",
     "sweep",
 ]
+
+#: What mends it where a table of the cache is not found.
+UNINSTALLED = "the tables of the cache are not there: run sqlkit.caching.install(dsn, schema)"
 
 
 class FoundEntry(NamedTuple):
@@ -156,13 +161,25 @@ def _pid(db: object) -> int | None:
     return None
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Let an error on tables that are not there say what makes them."""
+    try:
+        yield
+    except psycopg.errors.UndefinedTable as error:
+        error.add_note(UNINSTALLED)
+        raise
+
+
 def _bump(db: Executor, tags: list[str]) -> None:
-    cache.bump_tags(db, tags=tags)
+    with _explained():
+        cache.bump_tags(db, tags=tags)
     unsettle(tags, _pid(db))
 
 
 async def _bump_async(db: AsyncExecutor, tags: list[str]) -> None:
-    await async_cache.bump_tags(db, tags=tags)
+    with _explained():
+        await async_cache.bump_tags(db, tags=tags)
     unsettle(tags, _pid(db))
 
 
@@ -181,12 +198,14 @@ def invalidate_all(db: Any) -> Any:
 
 
 def _bump_all(db: Executor) -> None:
-    cache.bump_all(db)
+    with _explained():
+        cache.bump_all(db)
     unsettle([""], _pid(db))
 
 
 async def _bump_all_async(db: AsyncExecutor) -> None:
-    await async_cache.bump_all(db)
+    with _explained():
+        await async_cache.bump_all(db)
     unsettle([""], _pid(db))
 
 
@@ -205,10 +224,12 @@ def sweep(db: Any) -> Any:
 
 
 def _sweep(db: Executor) -> int:
-    cache.sweep_tags(db, seconds=2 * LONGEST)
-    return int(cache.sweep_entries(db))
+    with _explained():
+        cache.sweep_tags(db, seconds=2 * LONGEST)
+        return int(cache.sweep_entries(db))
 
 
 async def _sweep_async(db: AsyncExecutor) -> int:
-    await async_cache.sweep_tags(db, seconds=2 * LONGEST)
-    return int(await async_cache.sweep_entries(db))
+    with _explained():
+        await async_cache.sweep_tags(db, seconds=2 * LONGEST)
+        return int(await async_cache.sweep_entries(db))

@@ -13,20 +13,25 @@ __all__ = ["CacheHealth", "CacheStatistics", "Counter", "LookUps"]
 
 @dataclass(frozen=True, slots=True)
 class CacheHealth:
-    """How a cache is: each tier, and whether it hears of the writes of other processes (None: it need not)."""
+    """How a cache is: each tier, and whether it hears of the writes of other processes (None: it need not).
+
+    ``tags`` says why no versions of tags can be read, so that nothing is served: the tables were never made.
+    """
 
     tiers: tuple[TierHealth, ...]
     hears: bool | None
+    tags: str | None = None
 
     @property
     def healthy(self) -> bool:
-        """Whether all circuits are closed and the listener hears."""
-        return self.hears is not False and all(tier.state == "closed" for tier in self.tiers)
+        """Whether all circuits are closed, the listener hears, and versions of tags can be read."""
+        return self.hears is not False and self.tags is None and all(tier.state == "closed" for tier in self.tiers)
 
     @property
     def reasons(self) -> list[str]:
         """Say what is not well: a sentence for each, without secrets."""
         told = [f"{tier.name}: the circuit is {tier.state} ({tier.reason})" for tier in self.tiers if _ails(tier)]
+        told += [self.tags] if self.tags is not None else []
         return [*told, "the listener hears nothing: memory is not served"] if self.hears is False else told
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -11,11 +12,13 @@ import psycopg
 
 from sqlkit.caching.entries import Versions
 from sqlkit.caching.listener import Listener
-from sqlkit.caching.statements import async_cache, cache, invalidate
+from sqlkit.caching.statements import UNINSTALLED, async_cache, cache, invalidate
 from sqlkit.errors import SqlkitError
 from sqlkit.execution.lending import AsyncLender, Lender
 
 __all__ = ["AsyncDatabaseTags", "DatabaseTags", "LocalTags"]
+
+log = logging.getLogger("sqlkit.caching")
 
 
 class LocalTags:
@@ -23,6 +26,7 @@ class LocalTags:
 
     hears = True
     listener: Listener | None = None
+    reason: str | None = None
 
     def __init__(self) -> None:
         self._versions: dict[str, int] = {}
@@ -69,6 +73,7 @@ class _Listened:
     def __init__(self, db: Any, listener: Listener | None = None) -> None:
         self._db = db
         self.listener = listener
+        self.reason: str | None = None
         self._scope = listener.new_scope() if listener else 0
 
     def covers(self, db: object) -> bool:
@@ -93,6 +98,19 @@ class _Listened:
         if self.listener is not None:
             self.listener.learn(self._scope, versions, generation)
 
+    def _answered(self, found: Iterable[tuple[str, int]]) -> dict[str, int]:
+        self.reason = None
+        return dict(found)
+
+    def _refused(self, error: Exception) -> None:
+        """Remember what does not pass by itself, tables that are not there: a database that is away tells so itself."""
+        if isinstance(error, psycopg.ProgrammingError):
+            missing = isinstance(error, psycopg.errors.UndefinedTable)
+            reason = UNINSTALLED if missing else f"versions of tags cannot be read ({type(error).__name__})"
+            if reason != self.reason:
+                log.warning("cache: nothing is served: %s", reason)
+            self.reason = reason
+
 
 class DatabaseTags(_Listened):
     """Versions in the table ``cache_tags``, remembered as long as the listener hears of every commit.
@@ -106,8 +124,9 @@ class DatabaseTags(_Listened):
     def read(self, tags: list[str]) -> dict[str, int] | None:
         """Return the versions of tags; None if the database does not say."""
         try:
-            return dict(cache.find_versions(self._db, tags=tags))
-        except (psycopg.Error, SqlkitError):
+            return self._answered(cache.find_versions(self._db, tags=tags))
+        except (psycopg.Error, SqlkitError) as error:
+            self._refused(error)
             return None
 
     def invalidate(self, tags: Iterable[str]) -> None:
@@ -124,8 +143,9 @@ class AsyncDatabaseTags(_Listened):
     async def read(self, tags: list[str]) -> dict[str, int] | None:
         """Return the versions of tags; None if the database does not say."""
         try:
-            return dict(await async_cache.find_versions(self._db, tags=tags))
-        except (psycopg.Error, SqlkitError):
+            return self._answered(await async_cache.find_versions(self._db, tags=tags))
+        except (psycopg.Error, SqlkitError) as error:
+            self._refused(error)
             return None
 
     async def invalidate(self, tags: Iterable[str]) -> None:
