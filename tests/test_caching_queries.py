@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 import subprocess
 import sys
 import time
@@ -32,7 +33,7 @@ from sqlkit.caching import (
     invalidate,
     statements,
 )
-from sqlkit.errors import ConfigurationError
+from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.testing import TestServer, dropped_afterwards, template
 from tests.redis_server import SlowProxy
 
@@ -245,6 +246,43 @@ def test_what_cannot_be_cached_is_refused(api: Api, wrong: Callable[[Api], Any],
 
 
 # Single flight.
+
+
+TEMPLATES: list[tuple[str, dict[str, Any], str]] = [
+    ("unknown", {"key": "song:{nope}"}, "key: 'song:{nope}': no parameter 'nope': it takes song_id"),
+    ("connection", {"key": "song:{db}"}, "key: 'song:{db}': no parameter 'db': it takes song_id"),
+    ("numbered", {"key": "song:{}"}, "key: 'song:{}': no parameter '': it takes song_id"),
+    ("open", {"key": "song:{song_id"}, "key: 'song:{song_id': expected '}' before end of string"),
+    (
+        "tag",
+        {"tags": ["songs", "song:{nope.title}"]},
+        "tags: 'song:{nope.title}': no parameter 'nope': it takes song_id",
+    ),
+    ("brace", {"tags": ["song}"]}, "tags: 'song}': Single '}' encountered in format string"),
+    ("format", {"tags": ["{song_id:{width}}"]}, "tags: '{song_id:{width}}': no parameter 'width': it takes song_id"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), [case[1:] for case in TEMPLATES], ids=[case[0] for case in TEMPLATES])
+def test_a_template_names_parameters(songs: Songs, given: dict[str, Any], message: str) -> None:
+    """A key or a tag with what is no parameter is refused where it is written, not at the first call."""
+    with pytest.raises(ArgumentError) as caught:
+        cached(songs.get_song, Cache(MemoryTier()), **given)
+    place = re.escape(f"{__name__.rpartition('.')[2]}.py")
+    assert re.fullmatch(rf".*{place}:\d+: Songs\.get_song: cached: {re.escape(message)}", str(caught.value))
+
+
+def test_a_template_of_a_query_without_parameters(songs: Songs) -> None:
+    """It is said that there are none."""
+    with pytest.raises(ArgumentError, match=r"no parameter 'song_id': it takes none$"):
+        cached(songs.list_songs, Cache(MemoryTier()), tags=["{song_id}"])
+
+
+@pytest.mark.parametrize("ttl", ["1h", None])
+def test_a_time_to_live_that_is_none(songs: Songs, ttl: Any) -> None:
+    """A text is no time, and the error says what is."""
+    with pytest.raises(ArgumentError, match=rf"^ttl: {ttl!r}: give seconds as a number, or a timedelta$"):
+        cached(songs.get_song, Cache(MemoryTier()), ttl=ttl)
 
 
 def test_concurrent_misses_run_the_query_once(songs: Songs, db: Database) -> None:

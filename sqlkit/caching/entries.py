@@ -35,11 +35,14 @@ def adapter_of(kind: Any) -> TypeAdapter[Any]:
 def lifetime(ttl: Seconds, jitter: float = JITTER) -> float:
     """Return the seconds that an entry lives: by chance up to ``jitter`` of it less than asked.
 
-    Raises ArgumentError for a time that is not above zero or above a week, and a ``jitter`` that is not below one.
+    Raises ArgumentError for a time that is none, not above zero or above a week, and a ``jitter`` not below one.
     """
     if not 0 <= jitter < 1:
         raise ArgumentError(f"jitter: {jitter:g}: give a part of the time to live, 0 or more and less than 1")
-    seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
+    try:
+        seconds = ttl.total_seconds() if isinstance(ttl, timedelta) else float(ttl)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"ttl: {ttl!r}: give seconds as a number, or a timedelta") from None
     if not 0 < seconds <= LONGEST:
         raise ArgumentError(f"ttl: {seconds:g} seconds: give more than 0 and at most {LONGEST:g}, a week")
     return seconds * (1 - jitter * random.random())  # noqa: S311 - chance, not a secret

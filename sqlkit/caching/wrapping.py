@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial, wraps
+from string import Formatter
 from types import NoneType
 from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
@@ -16,7 +17,7 @@ from sqlkit.caching.cache import AsyncCache, Cache, Terms
 from sqlkit.caching.entries import JITTER, MISS, Seconds, adapter_of, checked_tags, lifetime
 from sqlkit.caching.statistics import Counter
 from sqlkit.contracts.contract import Cardinality, Contract
-from sqlkit.errors import ConfigurationError
+from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.tally import Tally
 
 __all__ = ["cached"]
@@ -46,7 +47,8 @@ def cached(
     stand like that, or a function that makes them. Calls that miss one key at the same time run the query once. What
     runs on a connection rather than a database bypasses the cache: it may be in a transaction, which sees what others
     may not; so does a view of another schema than that of the cache's tags. Raises ConfigurationError for a query that
-    writes, streams or returns no rows, and for a cache of the other colour.
+    writes, streams or returns no rows, and for a cache of the other colour; ArgumentError for a key or a tag with what
+    is no parameter.
     """
     contract: Contract | None = getattr(query, "sqlkit_contract", None)
     if contract is None:
@@ -60,9 +62,34 @@ def cached(
     lifetime(ttl, jitter)
     counter = cache.counter_of(statement.full_name)
     plain = tags if callable(tags) else tuple(checked_tags(tags))
+    if isinstance(key, str) and "{" in key:
+        _check_template(contract, "key", key)
+    for tag in () if callable(plain) else plain:
+        _check_template(contract, "tags", tag)
     plan = _Plan(query, contract, key, plain, cache, counter, ttl, jitter)
     run = _wrapped_async if contract.asynchronous else _wrapped
     return cast("F", wraps(query)(run(plan, cast("Any", cache), counter)))
+
+
+def _check_template(contract: Contract, what: str, template: str) -> None:
+    """Raise ArgumentError for a text with braces around what is no parameter of a query."""
+    known = [name for name in contract.signature.parameters if name != contract.executor]
+    try:
+        fields = list(_fields(template))
+    except ValueError as error:
+        raise ArgumentError(f"{contract.label}: cached: {what}: {template!r}: {error}") from None
+    for field in fields:
+        if field not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ArgumentError(f"{contract.label}: cached: {what}: {template!r}: no parameter {field!r}: {takes}")
+
+
+def _fields(template: str) -> Iterable[str]:
+    """Yield the names that stand in braces, those of a format too; ValueError for braces that do not fit."""
+    for _, field, form, _ in Formatter().parse(template):
+        if field is not None:
+            yield field.partition(".")[0].partition("[")[0]
+            yield from _fields(form or "")
 
 
 class Names(NamedTuple):
