@@ -119,6 +119,20 @@ def test_unreachable_server_is_a_clear_error() -> None:
     assert "s3cr3t" not in str(caught.value) + str(caught.value.__cause__)
 
 
+def test_log_lines_of_the_pool_name_the_server(module_dsn: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What psycopg's pool logs says which server is meant, the primary or a replica, without its password."""
+    with pytest.raises(PoolExhausted):
+        Database.connect("postgresql://u:s3cr3t@127.0.0.1:1/d")
+    with Database.connect(module_dsn, replicas=["postgresql://u:s3cr3t@127.0.0.1:2/d"]):
+        deadline = time.monotonic() + 10
+        while "127.0.0.1:2" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+    told = {line.getMessage().partition(": ")[0] for line in caplog.records if line.name == "psycopg.pool"}
+    assert any(text.startswith("error connecting in 'postgresql://u:***@127.0.0.1:1/d'") for text in told), told
+    assert any(text.startswith("error connecting in 'postgresql://u:***@127.0.0.1:2/d") for text in told), told
+    assert "s3cr3t" not in caplog.text
+
+
 def test_second_host_is_tried(module_dsn: str) -> None:
     """A DSN with several hosts connects to one that answers."""
     address = conninfo_to_dict(module_dsn)

@@ -105,8 +105,8 @@ def test_connect_is_awaited_or_entered(module_dsn: str) -> None:
     asyncio.run(main())
 
 
-def test_connect_says_why_it_cannot() -> None:
-    """A server that is not there is an error with its cause and without the password."""
+def test_connect_says_why_it_cannot(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that is not there is an error with its cause and without the password, and so is the pool's log."""
 
     async def main() -> None:
         with pytest.raises(PoolExhausted, match=r"u:\*\*\*@127.0.0.1:1/d: the server cannot be reached: ") as caught:
@@ -116,6 +116,8 @@ def test_connect_says_why_it_cannot() -> None:
             await AsyncDatabase.connect("nonsense")
 
     asyncio.run(main())
+    assert "error connecting in 'postgresql://u:***@127.0.0.1:1/d'" in caplog.text
+    assert "s3cr3t" not in caplog.text
 
 
 def test_cancelled_connect_leaves_nothing(module_dsn: str) -> None:

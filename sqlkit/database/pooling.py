@@ -78,6 +78,7 @@ class PoolCore(BasePool):
         """Return what psycopg's constructor takes."""
         return {
             "kwargs": connect_keywords(settings),
+            "name": settings.safe_dsn,  # for psycopg's log lines, which say pool-1 else
             "min_size": settings.pool_min_size,
             "max_size": settings.pool_max_size,
             "timeout": settings.pool_timeout,
