@@ -27,7 +27,7 @@ from sqlkit.cli.app import app
 from sqlkit.cli.backup import period
 from sqlkit.cli.diagram import migrate_app
 from sqlkit.migrate import database_url
-from sqlkit.operations.backups import backup, list_backups, restore
+from sqlkit.operations.backups import backup, list_backups, rehearse_restore, restore
 from sqlkit.operations.backups.processes import Stopped
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests import backup_stage
@@ -357,6 +357,70 @@ def test_a_killed_restore_is_cleared_by_the_next(
     assert restored()
     assert databases(server, again) == [again]
     assert databases(server, "sqlkit_restoring%") == []
+
+
+@contextmanager
+def refusing(server: TestServer, catalogue: str) -> Iterator[Callable[[], int | None]]:
+    """Let nobody write into a catalogue of the cluster for the block; give what finds the process that waits for it."""
+    waiting = "select pid from pg_locks where relation = %s::regclass and not granted and database = 0"
+    with (
+        psycopg.connect(server.dsn) as conn,
+        psycopg.connect(server.dsn, autocommit=True) as watching,
+    ):
+        conn.execute(f"lock table {catalogue} in share mode".encode())
+
+        def waiter() -> int | None:
+            found = watching.execute(waiting, [catalogue]).fetchone()
+            return found[0] if found else None
+
+        yield waiter
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("catalogue", ["pg_database", "pg_shdescription"])
+def test_ctrl_c_while_the_database_is_made(
+    server: TestServer, shop: str, shelf: Path, again: str, catalogue: str, number: signal.Signals, status: int
+) -> None:
+    """Whether the server is making the database, or is marking it: none is there after the command."""
+    taken = backup(shop, shelf, schema="shop").path
+    with refusing(server, catalogue) as waiter:
+        process = spawn("restore", str(taken), "--dsn", shop, "--into", again)
+        try:
+            wait_until(waiter, "the server waits")
+            process.send_signal(number)
+        except BaseException:
+            process.kill()
+            raise
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, "Traceback" in err) == (status, False)
+    wait_until(lambda: databases(server, "sqlkit_restoring%") == [], "the database is gone")
+
+
+def test_a_restore_that_is_killed_before_its_mark(server: TestServer, shop: str, shelf: Path, again: str) -> None:
+    """A database that has the name of a restore's, and no mark yet, goes with the next; one with a word stays."""
+    taken = backup(shop, shelf, schema="shop").path
+    with refusing(server, "pg_shdescription") as waiter, psycopg.connect(server.dsn, autocommit=True) as conn:
+        process = spawn("restore", str(taken), "--dsn", shop, "--into", again)
+        pid = wait_until(waiter, "the server waits")
+        process.kill()
+        process.communicate()
+        conn.execute("select pg_terminate_backend(%s, 5000)", [pid])
+    (left,) = databases(server, "sqlkit_restoring%")
+    with psycopg.connect(server.dsn, autocommit=True) as conn:
+        conn.execute(f"comment on database {left} is 'mine now'".encode())
+        rehearse_restore(shop, taken)
+        assert databases(server, "sqlkit_restoring%") == [left]
+        conn.execute(f"comment on database {left} is null".encode())
+    restore(shop, taken, into=again)
+    assert databases(server, "sqlkit_restoring%") == []
+
+
+def test_a_restored_database_has_no_mark(server: TestServer, shop: str, shelf: Path, again: str) -> None:
+    """It bears its name without the mark by which unfinished ones are known."""
+    restore(shop, backup(shop, shelf, schema="shop").path, into=again)
+    asked = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
+    with psycopg.connect(server.dsn) as conn:
+        assert conn.execute(asked, [again]).fetchone() == (None,)
 
 
 def test_two_restores_into_one_name(server: TestServer, shop: str, slow: Path, again: str) -> None:

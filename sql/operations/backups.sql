@@ -271,11 +271,13 @@ select not(
 ) as is_empty;
 
 -- name: list_unfinished
--- The databases that a restore made and did not finish, by the comment that it gave them; nobody is in them.
+-- The databases that a restore made and did not finish, by the name that it gave them; nobody is in them. One
+-- that was killed early has not given its comment yet; another comment says that somebody wants it.
 select databases.datname::text as name
 from pg_database as databases
 where
-    shobj_description(databases.oid, 'pg_database') = :mark
+    databases.datname ~ '^sqlkit_restoring_[0-9a-f]{12}$'
+    and coalesce(shobj_description(databases.oid, 'pg_database') = :mark, true)
     and not exists (
         select from pg_stat_activity as activity
         where activity.datid = databases.oid and activity.backend_type = 'client backend'

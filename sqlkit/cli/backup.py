@@ -129,14 +129,24 @@ def _spelt(keep: timedelta | None) -> str:
 
 @contextmanager
 def _leaving() -> Iterator[None]:
-    """Let SIGTERM, by which services and time limits end a command, leave nothing behind, as Ctrl-C does."""
+    """Let SIGTERM, by which services and time limits end a command, leave nothing behind, as Ctrl-C does.
+
+    It comes as a KeyboardInterrupt, at which psycopg has the server end what it is at before a connection is closed.
+    """
+    ended = 0
 
     def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
+        nonlocal ended
+        ended = number
+        raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
+    except KeyboardInterrupt:
+        if ended:
+            raise SystemExit(128 + ended) from None
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 

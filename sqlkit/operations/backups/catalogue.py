@@ -110,7 +110,7 @@ class BackupQueries(Protocol):
         ...
 
     def list_unfinished(self, db: Executor, *, mark: str) -> list[str]:
-        """Return the databases that bear a restore's mark and that nobody is in."""
+        """Return the databases that bear a restore's name, and no mark but its own, and that nobody is in."""
         ...
 
     def try_restore_lock(self, db: Executor, *, key: int) -> bool:

@@ -65,8 +65,8 @@ def opened_place(dsn: str, name: str, locale: Locale | None, *, throw_away: bool
             return
         made = f"sqlkit_restoring_{os.urandom(6).hex()}"
         catalogue.try_restore_lock(conn, key=_key(made))
-        remarks = _create(conn, made, name, locale)
-        try:
+        try:  # from before it is made: an interrupt may come when the server has made it, and has not said so
+            remarks = _create(conn, made, name, locale)
             yield Place(database_url(dsn, database=made), True, remarks)
             if not throw_away:
                 _rename(conn, made, name)
@@ -121,12 +121,7 @@ def _create(conn: psycopg.Connection[Any], made: str, name: str, locale: Locale 
             f"{name}: the role {conn.info.user} may not make databases: make an empty one, which it owns, "
             "or restore as a role that may"
         ) from error
-    try:
-        mark = sql.SQL("comment on database {} is {}").format(sql.Identifier(made), sql.Literal(MARK))
-        conn.execute(mark)
-    except BaseException:
-        _drop(conn, made)
-        raise
+    conn.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(made), sql.Literal(MARK)))
     return remarks
 
 
@@ -146,6 +141,7 @@ def _like(locale: Locale) -> sql.Composed:
 
 
 def _rename(conn: psycopg.Connection[Any], made: str, name: str) -> None:
+    conn.execute(sql.SQL("comment on database {} is null").format(sql.Identifier(made)))
     statement = sql.SQL("alter database {} rename to {}").format(sql.Identifier(made), sql.Identifier(name))
     deadline = time.monotonic() + LEAVING_SECONDS
     while True:
@@ -158,7 +154,6 @@ def _rename(conn: psycopg.Connection[Any], made: str, name: str) -> None:
             if time.monotonic() > deadline:
                 raise BackupError(f"{name}: cannot be given its name: somebody is connected to {made}") from None
             time.sleep(0.05)
-    conn.execute(sql.SQL("comment on database {} is null").format(sql.Identifier(name)))
 
 
 def _drop(conn: psycopg.Connection[Any], name: str) -> None:
