@@ -277,5 +277,7 @@ def _explain(error: ValidationError, found: Layer) -> str:
         field = str(one["loc"][0]) if one["loc"] else "Settings"
         place = found[field].place if field in found else f"the default {field}"
         reason = one["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        lines.setdefault(place, f"{place}: {field}: {reason[:1].lower()}{reason[1:]}")
+        is_named = place.endswith((f"({field}=)", f" {field}", f".{field}"))
+        where = place if is_named else f"{place}: {field}"
+        lines.setdefault(place, f"{where}: {reason[:1].lower()}{reason[1:]}")
     return "\n".join(lines.values())

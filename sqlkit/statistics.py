@@ -96,12 +96,18 @@ class Statistics:
         return len(self.queries)
 
     def __getitem__(self, name: str) -> QueryStatistics:
-        """Return the figures of a query by its full name, or by its end if no other ends so; KeyError."""
+        """Return the figures of a query by its full name, or by its end if no other ends so.
+
+        Raises KeyError with the names that there are: a query that was never called is not among them.
+        """
         found = [query for query in self.queries if query.name == name]
         found = found or [query for query in self.queries if query.name.endswith(f".{name}")]
-        if len(found) != 1:
-            raise KeyError(name)
-        return found[0]
+        if len(found) == 1:
+            return found[0]
+        known = ", ".join(sorted(query.name for query in found or self.queries))
+        if found:
+            raise KeyError(f"{name}: {len(found)} queries end so: {known}")
+        raise KeyError(f"{name}: no query of that name was called; there are: {known or 'none'}")
 
 
 def combined(one: QueryStatistics, other: QueryStatistics, sign: int = 1) -> QueryStatistics:

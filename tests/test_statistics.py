@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -480,12 +481,17 @@ def test_slowest_come_first(db: Database, queries: Queries) -> None:
 
 
 def test_a_query_that_is_not_there(db: Database, queries: Queries) -> None:
-    """A name that no query has, or that two end with, is a KeyError."""
+    """A name that no query has, or that two end with, is a KeyError that says which there are."""
     queries.numbers(db, n=1)
     found = db.statistics()
     assert found["numbers"] is found["words.numbers"] is found["shop.words.numbers"]
-    with pytest.raises(KeyError, match="umbers"):
+    with pytest.raises(KeyError, match=r"umbers: no query of that name was called; there are: shop\.words\.numbers'"):
         found["umbers"]
+    two = replace(found, queries=tuple(replace(found["numbers"], name=name) for name in ("a.b.numbers", "c.d.numbers")))
+    with pytest.raises(KeyError, match=r"numbers: 2 queries end so: a\.b\.numbers, c\.d\.numbers'"):
+        two["numbers"]
+    with pytest.raises(KeyError, match=r"there are: none'"):
+        replace(found, queries=())["numbers"]
 
 
 # Caches.

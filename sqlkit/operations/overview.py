@@ -123,7 +123,7 @@ def _of_statistics(found: Statistics | None) -> list[Missing]:
         steps.append("alter system set pg_stat_statements.track = 'top' and select pg_reload_conf()")
     if not steps:
         return []
-    return [Missing(view="statements", reason="statements are not counted", remedy=", then ".join(steps))]
+    return [Missing(view="statements", reason="the server does not count them", remedy=", then ".join(steps))]
 
 
 def _of_rights(seen: Overview) -> list[Missing]:

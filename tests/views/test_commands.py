@@ -63,7 +63,7 @@ def test_status(run: Run, shop: str) -> None:
     for title in ("Attention", "Locks", "Sessions", "Partitions", "Databases"):
         assert f"\n{title}" in out
     assert "- ending: its partitions end in" in out
-    assert "not all is shown: statements: statements are not counted: set shared_preload_libraries" in out
+    assert "not all is shown: statements: the server does not count them: set shared_preload_libraries" in out
 
 
 def test_locks(run: Run, shop: str) -> None:
@@ -112,7 +112,7 @@ def test_slow_where_nothing_counts(run: Run, shop: str) -> None:
     done = run("slow", "--dsn", shop)
     assert done.exit_code == 0
     assert done.stdout == (
-        "not all is shown: statements: statements are not counted: set shared_preload_libraries = 'pg_stat_statements'"
+        "not all is shown: statements: the server does not count them: set shared_preload_libraries = 'pg_stat_statements'"
         " in postgresql.conf and restart the server, then create extension pg_stat_statements\n"
     )
 

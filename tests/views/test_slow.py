@@ -150,7 +150,7 @@ def test_statements_of_another_database_are_not_told(counting: TestServer, conn:
         assert all("only_there" not in one.query for one in look(conn, ["statements"], slow_limit=100).statements)
         seen = look(elsewhere, ["statements"])
     assert [str(one) for one in seen.missing] == [
-        "statements: statements are not counted: create extension pg_stat_statements"
+        "statements: the server does not count them: create extension pg_stat_statements"
     ]
     counting.drop(other)
 
@@ -177,7 +177,7 @@ def test_server_that_does_not_count(dsn: str) -> None:
         seen = look(conn)
     (missing,) = seen.missing
     assert str(missing) == (
-        "statements: statements are not counted: set shared_preload_libraries = 'pg_stat_statements' in"
+        "statements: the server does not count them: set shared_preload_libraries = 'pg_stat_statements' in"
         " postgresql.conf and restart the server, then create extension pg_stat_statements"
     )
     assert seen.server is not None
