@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -408,6 +410,21 @@ def test_the_description_is_true(client: httpx.Client) -> None:
     parameters = described["paths"]["/songs"]["get"]["parameters"]
     assert [parameter["name"] for parameter in parameters] == ["after", "limit"]
     assert "parameters" not in described["paths"]["/songs"]["post"]
+
+
+APPS = ("analysis", "openai_frontend", "presentations", "soleil", "voxstitch")
+
+
+@pytest.mark.parametrize("module", ["sqlkit.fastapi", *(f"sqlkit.apps.{app}.http" for app in APPS)])
+def test_a_missing_extra_is_named(module: str) -> None:
+    """Where FastAPI is not installed, the error says what to install, of each application over HTTP too."""
+    script = (
+        "import sys; sys.modules['fastapi'] = sys.modules['starlette'] = None\n"
+        f"try: import {module}\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "ConfigurationError fastapi is not installed: pip install 'sqlkit[fastapi]'\n"
 
 
 def test_the_page_on_fastapi_runs(dsn: str) -> None:

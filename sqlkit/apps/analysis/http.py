@@ -12,6 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
+from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 import psycopg
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
@@ -57,7 +62,6 @@ from sqlkit.apps.analysis.settings import AnalysisSettings, redis_url
 from sqlkit.apps.analysis.system import logs, upkeep
 from sqlkit.caching import CacheStatistics, invalidate
 from sqlkit.database import Database
-from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page
 from sqlkit.settings import Settings
 

@@ -9,6 +9,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
+from sqlkit.fastapi import database_of, health_router, install_errors, lifespan_of
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -40,7 +45,6 @@ from sqlkit.apps.presentations.models import (
 )
 from sqlkit.apps.presentations.settings import PresentationsSettings
 from sqlkit.database import Database
-from sqlkit.fastapi import database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page
 from sqlkit.settings import Settings
 

@@ -11,6 +11,11 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
+from sqlkit.fastapi import async_connection_of, database_of, health_router, install_errors, lifespan_of
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 import psycopg
 from fastapi import APIRouter, FastAPI, HTTPException, Query
 from fastapi.params import Depends
@@ -54,7 +59,6 @@ from sqlkit.apps.soleil.queries import bands, repertoire, search_songs, songs, u
 from sqlkit.apps.soleil.settings import SoleilSettings
 from sqlkit.caching import invalidate, redis_url
 from sqlkit.database import AsyncDatabase
-from sqlkit.fastapi import async_connection_of, database_of, health_router, install_errors, lifespan_of
 from sqlkit.pages import AfterLimit, Keyset, Page
 from sqlkit.settings import Settings
 

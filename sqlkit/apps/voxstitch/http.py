@@ -11,6 +11,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
+from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of, metrics_router
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 from fastapi.responses import JSONResponse
@@ -36,7 +41,6 @@ from sqlkit.apps.voxstitch.models import (
 )
 from sqlkit.apps.voxstitch.settings import VoxstitchSettings
 from sqlkit.database import Database
-from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of, metrics_router
 from sqlkit.pages import AfterLimit, Keyset, Page
 from sqlkit.security import new_token
 from sqlkit.settings import Settings

@@ -17,6 +17,11 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
+from sqlkit.fastapi import health_router, install_errors, lifespan_of, transaction_of
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 from psycopg import Connection
@@ -51,7 +56,6 @@ from sqlkit.apps.openai_frontend.models import (
 )
 from sqlkit.apps.openai_frontend.settings import OpenaiFrontendSettings
 from sqlkit.database import Database
-from sqlkit.fastapi import health_router, install_errors, lifespan_of, transaction_of
 from sqlkit.pages import AfterLimit, Keyset, Page
 from sqlkit.security import Cipher
 from sqlkit.settings import Settings
