@@ -1,4 +1,4 @@
-"""Analysis over HTTP: ``uvicorn sqlkit.apps.analysis.http:app``.
+"""The routes of Analysis.
 
 The database is that of the settings (``DATABASE_URL``, ...). Who the caller is, is for whatever stands before this
 application to say; ``/login`` tells whose password it is.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from sqlkit.fastapi import connection_of, database_of, health_router, install_errors, lifespan_of
@@ -20,11 +20,20 @@ from sqlkit.fastapi import connection_of, database_of, health_router, install_er
 import psycopg
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Query, Request
 from fastapi.concurrency import contextmanager_in_threadpool
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, SecretStr
+from pydantic import JsonValue
 
 from sqlkit.apps.analysis.accounts import sign_in, sign_up
 from sqlkit.apps.analysis.caches import AnalysisCache, tags_of
 from sqlkit.apps.analysis.events import keep_logs, log_system_event
+from sqlkit.apps.analysis.http.requests import (
+    AnalysisFilter,
+    FileOfAnalysis,
+    LogFilter,
+    Login,
+    SignUp,
+    ToolFilter,
+    UserFilter,
+)
 from sqlkit.apps.analysis.keeping import (
     CleanupStats,
     DatabaseHealth,
@@ -40,29 +49,24 @@ from sqlkit.apps.analysis.models import (
     AnalysisChanges,
     AnalysisFile,
     DatabaseStats,
-    Email,
     LogFacts,
     LogLevel,
     NewAnalysis,
     NewFile,
     NewTool,
     PlainText,
-    Size,
     StatusCount,
     SystemLog,
-    Text,
     Tool,
     ToolChanges,
     User,
-    Username,
-    WorkStatus,
 )
 from sqlkit.apps.analysis.queries import analyses, files, tools, users
 from sqlkit.apps.analysis.settings import AnalysisSettings, redis_url
 from sqlkit.apps.analysis.system import logs, upkeep
 from sqlkit.caching import CacheStatistics, invalidate
 from sqlkit.database import Database
-from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page
+from sqlkit.pages import Keyset, OffsetPage, Page, SkipLimit, offset_page
 from sqlkit.settings import Settings
 
 __all__ = ["app", "create_app"]
@@ -89,73 +93,6 @@ ANALYSES = Keyset(
 )
 TOOLS = Keyset(AfterTool, newest=("created_at", "tool_id"), oldest=("created_at", "tool_id"))
 LINES = Keyset(AfterLog, newest=("created_at", "log_id"), oldest=("created_at", "log_id"))
-
-
-class Input(BaseModel):
-    """What a request brings."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class SignUp(Input):
-    """Who wants to sign in from now on."""
-
-    username: Username
-    email: Email
-    password: SecretStr = Field(min_length=8)
-
-
-class Login(Input):
-    """A name or an address, and its password."""
-
-    login: PlainText
-    password: SecretStr
-
-
-class FileOfAnalysis(Input):
-    """A file of the analysis that the path names."""
-
-    file_name: Text
-    file_type: Text
-    size_bytes: Size
-    storage_path: Text
-
-
-class UserFilter(AfterLimit):
-    """Which users, and behind whom."""
-
-    is_active: bool | None = None
-    order: Literal["username", "newest"] = "username"
-
-
-class AnalysisFilter(AfterLimit):
-    """Which analyses, and behind which one."""
-
-    user_id: UUID | None = None
-    status: WorkStatus | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    order: Literal["newest", "oldest", "title"] = "newest"
-
-
-class ToolFilter(AfterLimit):
-    """Which tools, and behind which one."""
-
-    user_id: UUID | None = None
-    status: WorkStatus | None = None
-    tool_type: PlainText | None = None
-    order: Literal["newest", "oldest"] = "newest"
-
-
-class LogFilter(AfterLimit):
-    """Which lines, and behind which one; without a time those of the last day."""
-
-    service: PlainText | None = None
-    level: list[LogLevel] | None = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
-    order: Literal["newest", "oldest"] = "newest"
-
 
 people = APIRouter(tags=["users"])
 work = APIRouter(tags=["analyses and tools"])
