@@ -112,8 +112,8 @@ def test_slow_where_nothing_counts(run: Run, shop: str) -> None:
     done = run("slow", "--dsn", shop)
     assert done.exit_code == 0
     assert done.stdout == (
-        "not all is shown: statements: the server does not count them: set shared_preload_libraries = 'pg_stat_statements'"
-        " in postgresql.conf and restart the server, then create extension pg_stat_statements\n"
+        "not all is shown: statements: the server does not count them: set shared_preload_libraries ="
+        " 'pg_stat_statements' in postgresql.conf and restart the server, then create extension pg_stat_statements\n"
     )
 
 
