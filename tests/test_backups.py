@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from sqlkit import ArgumentError, BackupError, ConfigurationError, Settings
+from sqlkit import ArgumentError, BackupError, ConfigurationError, Database, PoolExhausted, Settings
 from sqlkit.migrate import database_url
 from sqlkit.operations.backups import (
     Progress,
@@ -27,7 +27,7 @@ from sqlkit.operations.backups import (
     verify_backup,
 )
 from sqlkit.operations.backups.programs import find_program
-from sqlkit.operations.backups.snapshot import held_snapshot
+from sqlkit.operations.backups.snapshot import Waiting, held_snapshot
 from sqlkit.testing import TestServer
 from tests import backup_stage
 from tests.backup_stage import databases, flip, rewritten, wait_until
@@ -108,11 +108,24 @@ def test_a_schema_that_is_not_there(dsn: str, tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_away(tmp_path: Path) -> None:
-    """The reason is told without the password."""
-    with pytest.raises(BackupError, match="the server cannot be asked") as caught:
+    """The reason is told, and which server it is, without the password."""
+    where = r"^postgresql://someone:\*\*\*@127.0.0.1:1/nowhere: the server cannot be asked: "
+    with pytest.raises(BackupError, match=where) as caught:
         backup("postgresql://someone:secret@127.0.0.1:1/nowhere", tmp_path)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_refuses(server: TestServer, tmp_path: Path) -> None:
+    """A server that answers with a no is said to refuse: it was reached."""
+    with pytest.raises(BackupError, match=r"nowhere.*: the server refuses: .*nowhere"):
+        backup(server.dsn_for("nowhere"), tmp_path)
+    with (
+        pytest.raises(PoolExhausted, match=r"nowhere.*: the server refuses: .*nowhere"),
+        Database.connect(server.dsn_for("nowhere"), connect_timeout=1, pool_timeout=1) as db,
+        db.connection() as conn,
+    ):
+        conn.execute("select 1")
 
 
 def test_a_server_that_says_nothing(tmp_path: Path) -> None:
@@ -172,8 +185,8 @@ def test_a_change_of_a_table_goes_before(
     threads = []
 
     @contextmanager
-    def raced(dsn: str, schema: str | None) -> Iterator[Any]:
-        with held_snapshot(dsn, schema) as snapshot:
+    def raced(dsn: str, schema: str | None, bound: Waiting) -> Iterator[Any]:
+        with held_snapshot(dsn, schema, bound) as snapshot:
             if not changes:
                 changes.append(psycopg.connect(dsn, autocommit=True))
                 threads.append(Thread(target=changes[0].execute, args=["alter table shop.goods add column more int"]))
@@ -189,6 +202,48 @@ def test_a_change_of_a_table_goes_before(
     restore(shop, taken.path, into=again)
     with psycopg.connect(database_url(shop, database=again)) as conn:
         assert conn.execute("select count(*) from shop.goods where more is null").fetchone() == (100,)
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_a_table_that_nobody_may_read(shop: str, tmp_path: Path, queued: bool) -> None:
+    """A lock on a table, or a change that is queued for one, is waited for as long as is said, and told of by name."""
+    told: list[Progress] = []
+    with psycopg.connect(shop, autocommit=True) as altering, psycopg.connect(shop, application_name="mover") as mover:
+        mode = "access share" if queued else "access exclusive"
+        mover.execute(f"lock table shop.goods in {mode} mode".encode())
+        change = Thread(target=altering.execute, args=["alter table shop.goods add column more int"])
+        if queued:
+            change.start()
+            asked = "select count(*) from pg_locks where not granted and relation = 'shop.goods'::regclass"
+            wait_until(lambda: mover.execute(asked).fetchone() == (1,), "the change waits")
+        verb, who = ("wanted", altering) if queued else ("held", mover)
+        with pytest.raises(BackupError) as refused:
+            backup(shop, tmp_path, schema="shop", lock_timeout=1.2, progress=told.append)
+        words = f"shop: shop.goods is {verb} by process {who.info.backend_pid}"
+        assert str(refused.value).startswith(words)
+        assert "no lock within 1.2 s" in str(refused.value)
+        assert told[0].stage == "lock"
+        assert told[0].what.startswith(words.removeprefix("shop: "))
+        assert list(tmp_path.iterdir()) == []
+        mover.rollback()
+        if queued:
+            change.join()
+    backup(shop, tmp_path, schema="shop", lock_timeout=1.2)
+
+
+def test_a_table_that_is_let_go_in_time(shop: str, tmp_path: Path) -> None:
+    """The wait ends with the lock, and the backup is taken."""
+    with psycopg.connect(shop) as mover:
+        mover.execute("lock table shop.goods in access exclusive mode")
+        taken = backup(shop, tmp_path, schema="shop", progress=lambda told: mover.rollback())
+    assert taken.manifest.tables == {"shop.goods": 100, "shop.sales_1": 50}
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e9, float("nan")])
+def test_a_bound_that_is_none(tmp_path: Path, seconds: float) -> None:
+    """A wait is bounded."""
+    with pytest.raises(ArgumentError, match="lock_timeout is more than 0"):
+        backup("postgresql://127.0.0.1:1/nowhere", tmp_path, lock_timeout=seconds)
 
 
 # Which pg_dump.

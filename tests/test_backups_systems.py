@@ -15,7 +15,7 @@ from psycopg import sql
 from sqlkit import Database
 from sqlkit.migrate import database_url
 from sqlkit.operations.backups import backup, restore, taking
-from sqlkit.operations.backups.snapshot import Snapshot, held_snapshot
+from sqlkit.operations.backups.snapshot import Snapshot, Waiting, held_snapshot
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests.backup_loads import LOADS, rows_of, shape_of, written
 from tests.backup_stage import dropped
@@ -29,8 +29,8 @@ def kept_snapshot(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[psycopg.Conn
     kept: list[psycopg.Connection[Any]] = []
 
     @contextmanager
-    def watched(dsn: str, schema: str | None) -> Iterator[Snapshot]:
-        with held_snapshot(dsn, schema) as snapshot:
+    def watched(dsn: str, schema: str | None, waiting: Waiting) -> Iterator[Snapshot]:
+        with held_snapshot(dsn, schema, waiting) as snapshot:
             conn = psycopg.connect(dsn, autocommit=True)
             kept.append(conn)
             conn.execute("begin isolation level repeatable read, read only")

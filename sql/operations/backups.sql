@@ -65,6 +65,38 @@ where
     )
 order by schemas.nspname, tables.relname;
 
+-- name: bound_locks
+-- From now on this connection gives up on a lock after so many milliseconds.
+select set_config('lock_timeout', cast(cast(:milliseconds as integer) as text), false) as value;
+
+-- name: list_blockers
+-- Who keeps others from reading tables of some schemas or of all, the longest transaction first: who holds a
+-- table's ACCESS EXCLUSIVE lock, or waits for it in front of all that come later.
+select
+    schemas.nspname::text as schema_name,
+    tables.relname::text as table_name,
+    locks.pid,
+    activity.application_name,
+    locks.granted as holds,
+    extract(epoch from clock_timestamp() - activity.xact_start)::double precision as seconds
+from pg_locks as locks
+inner join pg_class as tables
+    on locks.relation = tables.oid
+inner join pg_namespace as schemas
+    on tables.relnamespace = schemas.oid
+left join pg_stat_activity as activity
+    on locks.pid = activity.pid
+where
+    locks.mode = 'AccessExclusiveLock'
+    and locks.database = (
+        select databases.oid from pg_database as databases
+        where databases.datname = current_database()
+    )
+    and tables.relkind = 'r'
+    and schemas.nspname not like 'pg\_%'
+    and schemas.nspname = any(:schemas)   --? optional
+order by not locks.granted, activity.xact_start, schemas.nspname, tables.relname;
+
 -- name: list_schemas
 -- The schemas of this database that are not the server's own.
 select nspname::text as schema_name

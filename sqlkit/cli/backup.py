@@ -18,11 +18,13 @@ from sqlkit.cli.output import answers, remarks, say
 from sqlkit.cli.target import DsnOption, FolderOption, Target, opened_target
 from sqlkit.operations import backups
 from sqlkit.operations.backups.progress import Stage, Told
+from sqlkit.operations.backups.snapshot import LOCK_SECONDS
 
 __all__ = ["backup_command", "period", "restore_command"]
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 STAGES: dict[Stage, str] = {
+    "lock": "waiting for a lock",
     "dump": "dumping tables",
     "checksum": "reading back",
     "verify": "verifying",
@@ -57,6 +59,10 @@ def backup_command(
     ] = None,
     rehearse: RehearseOption = False,
     jobs: JobsOption = 2,
+    lock_timeout: Annotated[
+        float,
+        typer.Option("--lock-timeout", metavar="SECONDS", min=0.1, max=86_400, help="To wait for a table at most."),
+    ] = LOCK_SECONDS,
 ) -> None:
     """Write a backup of a schema, or of the whole database, into a new folder below DIR.
 
@@ -74,6 +80,7 @@ def backup_command(
             keep=keep,
             rehearse=rehearse,
             jobs=jobs,
+            lock_timeout=lock_timeout,
             progress=told,
             bindirs=_bindirs(target),
         )

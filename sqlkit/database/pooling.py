@@ -16,6 +16,7 @@ there.
 from __future__ import annotations
 
 import os
+import re
 import select
 from collections import deque
 from collections.abc import Callable
@@ -37,6 +38,15 @@ from sqlkit.tally import Tally
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
+
+#: How libpq writes what the server has answered, whatever its language: the severity, a colon, two blanks.
+ANSWERED = re.compile(r": \w+:  ")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether an attempt to connect has reached the server, which said no: a password, a name, no place free."""
+    return ANSWERED.search(str(error)) is not None
+
 
 __all__ = ["ANSWER_WITHIN", "PoolCore"]
 
@@ -210,7 +220,8 @@ class PoolCore(BasePool):
     def unreachable(self) -> str:
         """Say that the server cannot be reached, and why."""
         reason = " ".join(str(self.trouble).split()) if self.trouble else "it does not answer"
-        return f"{self.where}: the server cannot be reached: {reason}"
+        state = "refuses" if self.trouble and is_refusal(self.trouble) else "cannot be reached"
+        return f"{self.where}: the server {state}: {reason}"
 
     def exhausted(self, holder: object, waited: float) -> PoolExhausted:
         """Make the error of one who waited in vain."""

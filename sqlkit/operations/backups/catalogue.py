@@ -9,7 +9,7 @@ import sqlkit
 from sqlkit import Executor
 from sqlkit.folders import SQL
 
-__all__ = ["FoundDatabase", "NamedRole", "StoredTable", "UsedExtension", "catalogue"]
+__all__ = ["Blocker", "FoundDatabase", "NamedRole", "StoredTable", "UsedExtension", "catalogue"]
 
 
 class FoundDatabase(NamedTuple):
@@ -31,6 +31,22 @@ class StoredTable(NamedTuple):
     schema_name: str
     table_name: str
     size: int | None
+
+
+class Blocker(NamedTuple):
+    """Who holds a table so that nobody may read it, or waits to, and for how long its transaction has been open."""
+
+    schema_name: str
+    table_name: str
+    pid: int | None
+    application_name: str | None
+    holds: bool | None
+    seconds: float | None
+
+    def __str__(self) -> str:
+        who = f"process {self.pid}" + (f" ({self.application_name})" if self.application_name else "")
+        since = "" if self.seconds is None else f", in a transaction of {self.seconds:.0f} s"
+        return f"{self.schema_name}.{self.table_name} is {'held' if self.holds else 'wanted'} by {who}{since}"
 
 
 class UsedExtension(NamedTuple):
@@ -75,6 +91,14 @@ class BackupQueries(Protocol):
 
     def list_stored_tables(self, db: Executor, *, schemas: list[str] | None = None) -> list[StoredTable]:
         """Return the tables that have rows of their own."""
+        ...
+
+    def bound_locks(self, db: Executor, *, milliseconds: int) -> str | None:
+        """Let this connection give up on a lock after a while."""
+        ...
+
+    def list_blockers(self, db: Executor, *, schemas: list[str] | None = None) -> list[Blocker]:
+        """Return who keeps others from reading tables."""
         ...
 
     def list_schemas(self, db: Executor) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Progress", "Stage", "Told", "Weighed"]
 
-Stage: TypeAlias = Literal["dump", "checksum", "verify", "restore", "count"]
+Stage: TypeAlias = Literal["lock", "dump", "checksum", "verify", "restore", "count"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,27 @@ from psycopg import errors, sql
 from sqlkit.errors import BackupError
 from sqlkit.operations.backups.catalogue import FoundDatabase, NamedRole, StoredTable, UsedExtension, catalogue
 from sqlkit.operations.backups.processes import Stopped
+from sqlkit.operations.backups.progress import Progress, Told
 
-__all__ = ["Snapshot", "cancelled_by", "count_rows", "held_snapshot"]
+__all__ = ["LOCK_SECONDS", "Snapshot", "Waiting", "cancelled_by", "count_rows", "held_snapshot"]
 
 ATTEMPTS = 20
 PAUSE_SECONDS = 0.1  # after which whoever makes and drops tables may have come to an end
 APPLICATION = "sqlkit backup"
 STOP_SECONDS = 0.1  # within which a statement notices that it is to stop
+
+
+LOCK_SECONDS = 60.0  # to wait for a table; a change of its form that takes longer is told of
+SOON_SECONDS = 1.0  # of them before anybody is told that there is a wait
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How long a table that is locked is waited for, who hears of it, and what ends it."""
+
+    seconds: float = LOCK_SECONDS
+    told: Told | None = None
+    stop: threading.Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +52,12 @@ class Snapshot:
 
 
 @contextmanager
-def held_snapshot(dsn: str, schema: str | None) -> Iterator[Snapshot]:
+def held_snapshot(dsn: str, schema: str | None, waiting: Waiting) -> Iterator[Snapshot]:
     """Open a snapshot for the block, in which no table of the schema (of all, where it is None) can go or change.
 
     Tables are locked against changes of their form alone (ACCESS SHARE): reads and writes of rows go on. BackupError
-    for a schema that is not there or has no tables, and for tables that this role may not read as a whole.
+    for a schema that is not there or has no tables, for tables that this role may not read as a whole, and for one
+    that somebody else locks so that nobody may read it, for longer than ``waiting`` says.
     """
     schemas = None if schema is None else [schema]
     with psycopg.connect(dsn, autocommit=True, application_name=APPLICATION) as conn:
@@ -50,7 +65,11 @@ def held_snapshot(dsn: str, schema: str | None) -> Iterator[Snapshot]:
         catalogue.see_all_rows(conn)
         for attempt in range(ATTEMPTS):
             time.sleep(PAUSE_SECONDS * min(attempt, 10))
-            tables = catalogue.list_stored_tables(conn, schemas=schemas)
+            _wait_for_tables(conn, schemas, waiting)
+            try:
+                tables = catalogue.list_stored_tables(conn, schemas=schemas)
+            except errors.LockNotAvailable:
+                continue
             if schema is not None and schema not in catalogue.list_schemas(conn):
                 raise BackupError(f"{schema}: there is no such schema in {conn.info.dbname}")
             with conn.transaction():
@@ -58,14 +77,39 @@ def held_snapshot(dsn: str, schema: str | None) -> Iterator[Snapshot]:
                 try:
                     # Before the snapshot, which the first query takes: else a table could go between the two.
                     _lock(conn, tables)
-                except (errors.UndefinedTable, errors.InvalidSchemaName):
+                except (errors.UndefinedTable, errors.InvalidSchemaName, errors.LockNotAvailable):
                     raise psycopg.Rollback from None
+                catalogue.bound_locks(conn, milliseconds=round(1000 * waiting.seconds))
                 found = catalogue.list_stored_tables(conn, schemas=schemas)
                 if _names(found) != _names(tables):
                     raise psycopg.Rollback
                 yield _read(conn, found, schemas)
                 return
         raise BackupError(f"{schema or conn.info.dbname}: its tables change faster than they can be locked")
+
+
+def _wait_for_tables(conn: psycopg.Connection[Any], schemas: list[str] | None, waiting: Waiting) -> None:
+    """Wait until nobody keeps others from reading the tables; BackupError that names the table and who does."""
+    began = time.monotonic()
+    catalogue.bound_locks(conn, milliseconds=round(1000 * max(0.1, min(SOON_SECONDS, waiting.seconds))))
+    while True:
+        try:
+            with cancelled_by(waiting.stop, conn), conn.transaction():
+                _lock(conn, catalogue.list_stored_tables(conn, schemas=schemas))
+            return
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            return  # which is looked at anew
+        except errors.LockNotAvailable:
+            blockers = catalogue.list_blockers(conn, schemas=schemas)
+        waited = time.monotonic() - began
+        who = str(blockers[0]) if blockers else "a table is locked"
+        if waited >= waiting.seconds:
+            raise BackupError(
+                f"{schemas[0] if schemas else conn.info.dbname}: {who}: no lock within {waiting.seconds:g} s: end that,"
+                " or wait longer for it (--lock-timeout)"
+            )
+        if waiting.told is not None:
+            waiting.told(Progress("lock", round(waited), max(1, round(waiting.seconds)), who))
 
 
 def _names(tables: Sequence[StoredTable]) -> list[tuple[str, str]]:

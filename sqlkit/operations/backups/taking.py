@@ -14,13 +14,14 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from sqlkit.database.pooling import is_refusal
 from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
 from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
 from sqlkit.operations.backups.progress import Progress, Told, Weighed
 from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, unfinished
-from sqlkit.operations.backups.snapshot import Snapshot, cancelled_by, count_rows, held_snapshot
+from sqlkit.operations.backups.snapshot import LOCK_SECONDS, Snapshot, Waiting, cancelled_by, count_rows, held_snapshot
 from sqlkit.settings import Settings
 
 __all__ = ["backup", "dsn_of", "settings_of"]
@@ -58,6 +59,7 @@ def backup(
     keep: timedelta | None = None,
     rehearse: bool = False,
     jobs: int = 2,
+    lock_timeout: float = LOCK_SECONDS,
     progress: Told | None = None,
     stop: threading.Event | None = None,
     bindirs: tuple[Path, ...] = (),
@@ -68,18 +70,22 @@ def backup(
     It is pg_dump's directory format, by ``jobs`` connections at once, with a manifest of checksums and row counts that
     are of the same snapshot as the rows. The folder has its name, of the schema and the time, when all is on the disk.
     ``rehearse`` restores it into a database that is dropped again, and compares. Then, with ``keep``, complete backups
-    that are older leave, but never the last good one.
+    that are older leave, but never the last good one. A table that nobody may read at the moment, for its form is
+    being changed, is waited for, for ``lock_timeout`` seconds at most.
 
     ``progress`` is called after each step, ``stop`` ends it early with nothing left behind. Raises BackupError,
     ConfigurationError.
     """
     if jobs < 1:
         raise ArgumentError("backup: jobs is 1 or more")
+    if not 0 < lock_timeout <= 86_400:
+        raise ArgumentError("backup: lock_timeout is more than 0 and 86400 seconds at most")
     if keep is not None and keep < timedelta(0):
         raise ArgumentError("backup: keep is 0 or more")
     settings = settings_of(target)
     place = Path(folder).absolute()
-    work = _Work(settings, schema or settings.schema, jobs, progress or _nobody, stop or threading.Event(), bindirs)
+    stopped = stop or threading.Event()
+    work = _Work(settings, schema or settings.schema, jobs, lock_timeout, progress or _nobody, stopped, bindirs)
     with unfinished(place) as half:
         manifest = work.take(half)
         whole = half.put(_name(manifest))
@@ -125,11 +131,12 @@ class _Work:
         settings: Settings,
         schema: str | None,
         jobs: int,
+        lock_timeout: float,
         told: Callable[[Progress], None],
         stop: threading.Event,
         bindirs: tuple[Path, ...],
     ) -> None:
-        self.dsn = dsn_of(settings)
+        self.dsn, self.where, self.lock_timeout = dsn_of(settings), settings.safe_dsn, lock_timeout
         self.schema, self.jobs, self.told, self.stop, self.bindirs = schema, jobs, told, stop, bindirs
 
     def take(self, half: Unfinished) -> Manifest:
@@ -138,7 +145,8 @@ class _Work:
             snapshot, program, counts = self.dumped(half)
         except psycopg.OperationalError as error:
             said = error.diag.message_primary or " ".join(str(error).split())
-            raise BackupError(f"backup: the server cannot be asked: {said}") from error
+            state = "refuses" if is_refusal(error) else "cannot be asked"
+            raise BackupError(f"{self.where}: the server {state}: {said}") from error
         try:
             files = file_checksums(half.path, self.checked(half.path))
             manifest = self.manifest(snapshot, program, counts, files)
@@ -154,7 +162,11 @@ class _Work:
         how long. The change goes on when the snapshot is given up.
         """
         for attempt in range(1, ATTEMPTS + 1):
-            with held_snapshot(self.dsn, self.schema) as snapshot, cancelled_by(self.stop, snapshot.conn):
+            waiting = Waiting(self.lock_timeout, self.told, self.stop)
+            with (
+                held_snapshot(self.dsn, self.schema, waiting) as snapshot,
+                cancelled_by(self.stop, snapshot.conn),
+            ):
                 program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
                 counts = self.dump(half, snapshot, program)
             if counts is not None:
