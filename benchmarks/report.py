@@ -78,10 +78,9 @@ def markdown(every: list[Measured], said: str) -> str:
     if limits:
         lines += ["| work | figure | measured | limit | |", "|---|---|---|---|---|"]
         for measured, verdict in limits:
+            work = f"{measured.name}: {measured.title}"
             figure = f"{verdict.figure:.2f}{verdict.unit}"
-            lines.append(
-                f"| {measured.name}: {measured.title} | {verdict.what} | {figure} | {verdict.limit} | {judged(verdict)} |"
-            )
+            lines.append(f"| {work} | {verdict.what} | {figure} | {verdict.limit} | {judged(verdict)} |")
         lines.append("")
     for measured in every:
         lines += [f"## {measured.name}: {measured.title}", "", "| contender | ratio |", "|---|---|"]

@@ -68,7 +68,7 @@ def test_a_work_as_a_table() -> None:
 def test_a_run_as_markdown() -> None:
     """The limits stand first, then the ratios of each work."""
     text = markdown([MEASURED], "on something")
-    assert "| point | memory | 50.00 MiB | ≤ 40.00 MiB | NOT met |" in text
+    assert "| point: a look-up | memory | 50.00 MiB | ≤ 40.00 MiB | NOT met |" in text
     assert "| sqlkit | 0.50 |" in text
 
 
