@@ -149,6 +149,57 @@ def test_errors_are_one_line(run: Run, shop: str, tmp_path: Path) -> None:
     assert failed.stderr == f"sqlkit: {tmp_path / 'nothing'}: there is no such backup\n"
 
 
+@pytest.mark.parametrize("name", ["shelf/backup", "shelf/plain.sql", "shelf"])
+def test_a_backup_that_may_not_be_read(
+    run: Run, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Somebody else's backup is named, in one line."""
+    locked = tmp_path / "locked"
+    (locked / "shelf").mkdir(parents=True)
+    locked.chmod(0)
+    monkeypatch.chdir("/")
+    before = os.geteuid()
+    os.seteuid(before or 65_534)  # root may read whatever there is
+    try:
+        failed = run("restore", locked / name, "--dsn", dsn, "--into", "never")
+    finally:
+        os.seteuid(before)
+        locked.chmod(0o700)
+    assert (failed.exit_code, failed.stdout) == (2, "")
+    assert failed.stderr == f"sqlkit: {locked / name}: cannot be read: Permission denied\n"
+
+
+def test_a_name_that_is_too_long(run: Run, dsn: str, tmp_path: Path) -> None:
+    """A name that the server would cut is refused before anything is read."""
+    failed = run("restore", tmp_path / "nothing", "--dsn", dsn, "--into", "ä" * 32)
+    assert failed.exit_code == 2
+    assert failed.stderr.endswith("is a name of 64 bytes, and PostgreSQL takes 63: restore into another\n")
+    assert "no such backup" in run("restore", tmp_path / "nothing", "--dsn", dsn, "--into", "ä" * 31).stderr
+
+
+@pytest.mark.parametrize(
+    ("keep", "words"), [("0d", "this one"), ("1d", "1 day"), ("1w", "7 days"), ("1h", "1 hour"), ("30h", "30 hours")]
+)
+def test_what_left_is_said_in_words(run: Run, shop: str, shelf: Path, keep: str, words: str) -> None:
+    """What is deleted is said with the time that was given."""
+    old = backup(shop, shelf, schema="shop").path
+    aged(old, timedelta(days=8))
+    taken = run("backup", shelf, "--dsn", shop, "--schema", "shop", "--keep", keep)
+    assert taken.stdout.splitlines()[1:] == [f"{old}: removed, older than {words}"]
+
+
+def test_the_wait_for_a_lock_is_an_option(run: Run, shop: str, shelf: Path) -> None:
+    """A locked table is named after the time that was given, and told of meanwhile."""
+    with psycopg.connect(shop) as mover:
+        mover.execute("lock table shop.goods in access exclusive mode")
+        failed = run("backup", shelf, "--dsn", shop, "--lock-timeout", "1.1")
+    assert failed.exit_code == 2
+    waiting, refused = failed.stderr.splitlines()
+    assert waiting.startswith("sqlkit: waiting for a lock: 100 %, shop.goods is held by process ")
+    assert "shop.goods is held by process" in refused
+    assert "no lock within 1.1 s" in refused
+
+
 # Ended in the middle.
 
 
@@ -466,7 +517,7 @@ def test_reset_of_ones_own(run: Run, dsn: str, tmp_path: Path) -> None:
         conn.execute("insert into one.things values (1)")
         conn.execute("insert into two.things values (1)")
         done = run("reset", "--migrations", place, "--dsn", dsn, "--schema", "one", *confirmed(dsn))
-        assert (done.exit_code, done.stdout) == (0, "1 migrations rolled back, 1 applied\n")
+        assert (done.exit_code, done.stdout) == (0, "1 migration rolled back, 1 applied\n")
         counts = "select (select count(*) from one.things), (select count(*) from two.things)"
         assert conn.execute(counts).fetchone() == (0, 1)
 
@@ -482,8 +533,8 @@ DESTROYING = [
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ("", "nothing was destroyed: .*; to do so, give --confirm "),
-        ("\n", "nothing was destroyed: .*; to do so, give --confirm "),
+        ("", r"Its name, to go on: \nsqlkit: nothing was destroyed: to do so, type the name, or give --confirm "),
+        ("\n", r"Its name, to go on: \nsqlkit: nothing was destroyed: to do so, type the name, or give --confirm "),
         ("postgres\n", "nothing was destroyed: this is the database .*, not postgres"),
         (None, "nothing was destroyed: this is the database .*, not elsewhere"),
     ],
@@ -497,6 +548,7 @@ def test_what_destroys_asks_for_the_name(
     refused = run(*command, "--dsn", dsn, *(("--confirm", "elsewhere") if answer is None else ()), input=answer)
     assert refused.exit_code == 2, refused.output
     assert re.search(reason, refused.stderr), refused.stderr
+    assert refused.stderr.count("This ") <= 1
     with psycopg.connect(dsn) as conn:
         assert conn.execute("select to_regclass('voxstitch.login_sessions') is not null").fetchone() == (True,)
 

@@ -86,7 +86,9 @@ def backup_command(
         )
     answers.print(str(done), markup=False, soft_wrap=True)
     for path in done.removed:
-        answers.print(f"{path}: removed, older than {_spelt(keep)}", markup=False, soft_wrap=True)
+        answers.print(
+            f"{path}: removed, older than {_spelt(keep) if keep else 'this one'}", markup=False, soft_wrap=True
+        )
 
 
 def restore_command(
@@ -131,7 +133,10 @@ def _bindirs(target: Target) -> tuple[Path, ...]:
 
 
 def _spelt(keep: timedelta | None) -> str:
-    return "" if keep is None else f"{keep.days} days" if keep.days else str(keep)
+    """Write a length of time as --keep takes it, in words."""
+    hours = 0 if keep is None else round(keep.total_seconds() / 3600)
+    number, unit = (hours // 24, "day") if hours and hours % 24 == 0 else (hours, "hour")
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 @contextmanager

@@ -32,6 +32,7 @@ def confirm(target: Target, given: str | None, what: str) -> None:
         typer.echo(f"{what}, in the database {name} ({place}).\nIts name, to go on: ", err=True, nl=False)
         given = sys.stdin.readline().strip()
         if not given:
-            raise ConfigurationError(f"nothing was destroyed: {what}; to do so, give --confirm {name}")
+            typer.echo(err=True)  # the question is still on its line
+            raise ConfigurationError(f"nothing was destroyed: to do so, type the name, or give --confirm {name}")
     if given != name:
         raise ConfigurationError(f"nothing was destroyed: this is the database {name}, not {given}")

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -73,12 +74,20 @@ def _caches(within: float) -> list[dict[str, Any]]:
         tier = RedisTier(url, timeout=within)
     except ConfigurationError as error:
         return [{"name": "redis", "healthy": False, "reason": str(error)}]
+    place = _masked(url)
     try:
         tier.get_many([NO_KEY])
         reason = tier.health().reason
     finally:
         tier.close()
-    return [{"name": "redis", "healthy": reason is None, "reason": reason}]
+    said = None if reason is None else f"{place}: {reason}: start it, or mend REDIS_URL; calls go on without it"
+    return [{"name": "redis", "healthy": reason is None, "reason": said}]
+
+
+def _masked(url: str) -> str:
+    """Return where a Redis is, without the name, the password and the options of its URL."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{'***@' if '@' in parts.netloc else ''}{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _show(found: dict[str, Any]) -> None:

@@ -52,4 +52,5 @@ def reset(
             with Database.connect(target.settings.replace(schema=where), pool_min_size=0, pool_max_size=2) as db:
                 for table in tables_of_app(app):
                     keep_partitions(db, table)
-    answers.print(f"{len(undone)} migrations rolled back, {len(done)} applied", markup=False, soft_wrap=True)
+    backed = f"{len(undone)} migration{'' if len(undone) == 1 else 's'}"
+    answers.print(f"{backed} rolled back, {len(done)} applied", markup=False, soft_wrap=True)

@@ -47,6 +47,7 @@ FILLING = re.compile(r'^pg_restore: processing data for table "(?P<table>.*)"$')
 #: A setting of PostgreSQL 17 that pg_restore 17 and later makes whatever the server is; an older one refuses it.
 HARMLESS = "Command was: SET transaction_timeout = 0;"
 TIMEOUT_SINCE = 17
+NAME_BYTES = 63  # of PostgreSQL as it is built everywhere (NAMEDATALEN less one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ def restore(
     name = into or settings.name
     if name is None:
         raise ConfigurationError("restore: no database is named: give into")
+    if (size := len(name.encode())) > NAME_BYTES:  # which the server would cut without a word
+        raise ArgumentError(
+            f"{name}: is a name of {size} bytes, and PostgreSQL takes {NAME_BYTES}: restore into another"
+        )
     return _Restore(settings, Path(source), jobs, extensions, progress, stop, bindirs).run(name)
 
 
@@ -130,8 +135,12 @@ class _Restore:
 
     def run(self, name: str, *, throw_away: bool = False) -> Restored:
         """Restore into a database of a name."""
-        if not self.source.exists():
-            raise BackupError(f"{self.source}: there is no such backup")
+        try:
+            self.source.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            raise BackupError(f"{self.source}: there is no such backup") from None
+        except OSError as error:
+            raise BackupError(f"{self.source}: cannot be read: {error.strerror}") from error
         if is_script(self.source):
             with opened_place(self.dsn, name, None, throw_away=throw_away) as place:
                 tables = self.fill_from_script(place, read_script(self.source, self.stop, self.told))
