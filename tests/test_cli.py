@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from sqlkit.apps import MIGRATIONS
 from sqlkit.cli import output
 from sqlkit.cli.app import app
+from sqlkit.cli.looking import head
 from sqlkit.embedded import Embedded
 from sqlkit.testing import TestServer
 
@@ -381,6 +382,21 @@ def test_health_of_what_does_not_answer(run: Run, form: list[str]) -> None:
     assert "secret" not in result.output
     if form:
         assert json.loads(result.stdout)["healthy"] is False
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(0, "0 commits"), (1, "1 commit"), (2, "2 commits"), (2000, "2.00 k commits")]
+)
+def test_one_is_no_more_than_one(dsn: str, count: int, words: str) -> None:
+    """What is counted is written as people do."""
+    from sqlkit import Database
+    from sqlkit.operations.looking import look
+
+    with Database.connect(dsn) as db:
+        seen = look(db, ("sessions",))
+    assert seen.server is not None
+    shown = head(seen.model_copy(update={"server": seen.server.model_copy(update={"commits": count})}))
+    assert f"\n{words}, " in str(shown)
 
 
 # psql

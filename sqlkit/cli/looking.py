@@ -259,10 +259,14 @@ def head(seen: Overview) -> Text:
         + (f", {share_text(current.used)} of its transaction ids used" if current else ""),
         f"{server.connections} of {server.max_connections} connections: {server.active} active, {server.idle} idle, "
         f"{server.idle_in_transaction} idle in transaction" + (f", {server.hidden} hidden" if server.hidden else ""),
-        f"{count_text(server.commits)} commits, {count_text(server.rollbacks)} rollbacks, "
-        f"{server.deadlocks} deadlocks, {bytes_text(server.temporary_bytes)} of temporary files",
+        f"{_some(server.commits, 'commit')}, {_some(server.rollbacks, 'rollback')}, "
+        f"{_some(server.deadlocks, 'deadlock')}, {bytes_text(server.temporary_bytes)} of temporary files",
     ]
     return Text("\n".join(lines) + "\n")
+
+
+def _some(count: int, one: str) -> str:
+    return f"{count_text(count)} {one}{'' if count == 1 else 's'}"
 
 
 def _status(seen: Overview, found: list[Remark], limit: int) -> list[RenderableType]:

@@ -14,6 +14,7 @@ from sqlkit.cli.partitions import tables_of_app
 from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
 from sqlkit.database import Database
 from sqlkit.operations import keep_partitions
+from sqlkit.operations.units import counted
 
 __all__ = ["reset"]
 
@@ -52,5 +53,4 @@ def reset(
             with Database.connect(target.settings.replace(schema=where), pool_min_size=0, pool_max_size=2) as db:
                 for table in tables_of_app(app):
                     keep_partitions(db, table)
-    backed = f"{len(undone)} migration{'' if len(undone) == 1 else 's'}"
-    answers.print(f"{backed} rolled back, {len(done)} applied", markup=False, soft_wrap=True)
+    answers.print(f"{counted(len(undone), 'migration')} rolled back, {len(done)} applied", markup=False, soft_wrap=True)
