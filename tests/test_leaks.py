@@ -95,7 +95,7 @@ def resident() -> int:
 @pytest.mark.parametrize(
     "rounds",
     [
-        pytest.param(40, id="short"),
+        pytest.param(100, id="short"),
         pytest.param(5000, id="long", marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
 )
@@ -110,7 +110,7 @@ def test_many_rows_leave_nothing(conn: psycopg.Connection[Any], tmp_path: Path, 
     for _ in range(rounds):
         one_round(queries, conn)
     gc.collect()
-    assert resident() - memory < 3_000_000
+    assert resident() - memory < 6_000_000  # where it lasts for thousands of tests, the heap breathes by three
     assert len(gc.get_objects()) - objects < 200
     assert len(BaseModel.__subclasses__()) == classes
     assert prepared_statements(conn) == statements
