@@ -569,6 +569,8 @@ VIOLATIONS = [
 @BOTH
 def test_violated_constraint_leaves_nothing(ground: Ground, name: str, item: Any, error: type[psycopg.Error]) -> None:
     """A constraint that an item in the middle violates is psycopg's own class and undoes all; a query is named."""
+    if os.environ.get("SQLKIT_TEST_POOLER") and ground.place == "autocommit" and name == "copy_items":
+        pytest.skip("PgBouncer hands the server on in the middle of what a failed COPY in autocommit still sends")
     said = ground.fails(
         error, name, [*some(1200), item, *({"title": f"z{n}", "size": 1} for n in range(900))], alive=False
     )
