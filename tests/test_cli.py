@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -518,6 +519,50 @@ def test_interrupted_without_others(sleeping: subprocess.Popen[str], tmp_path: P
     assert not pid_file.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(postmaster, 0)
+
+
+#: The command as it is installed, with a Ctrl-C as soon as something is looked for, or when all is done.
+INTERRUPTED_AT = """
+import atexit, os, signal, sys
+
+def interrupt(*_):
+    os.kill(os.getpid(), signal.SIGINT)
+
+class Interrupt:
+    def find_spec(self, name, path, target=None):
+        if name == os.environ["MOMENT"]:
+            interrupt()
+
+signal.signal(signal.SIGINT, {disposition})
+sys.meta_path.insert(0, Interrupt())
+if os.environ["MOMENT"] == "exit":
+    atexit.register(interrupt)
+from sqlkit_command import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("moment", ["sqlkit", "psycopg", "pydantic", "typer", "rich.tree", "exit"])
+def test_interrupted_at_either_end(moment: str) -> None:
+    """Ctrl-C while the command is imported, from the first import on, or when it is done, is a line, no traceback."""
+    program = INTERRUPTED_AT.format(disposition="signal.default_int_handler")
+    with spawn("--help", program=program, env={"MOMENT": moment}) as process:
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "sqlkit: interrupted\n")
+
+
+@pytest.mark.parametrize("moment", ["sqlkit", "typer", "exit"])
+def test_a_background_job_is_not_interrupted(moment: str) -> None:
+    """Where a shell made a command ignore Ctrl-C, it goes on."""
+    with spawn("--version", program=INTERRUPTED_AT.format(disposition="signal.SIG_IGN"), env={"MOMENT": moment}) as job:
+        out, err = job.communicate(timeout=60)
+    assert (job.returncode, out.partition(" ")[0], err) == (0, "sqlkit", "")
+
+
+def test_the_command_is_the_one_that_is_tested() -> None:
+    """What is installed as ``sqlkit`` begins outside of the package, so that its imports can be interrupted."""
+    (command,) = entry_points(group="console_scripts", name="sqlkit")
+    assert command.value == "sqlkit_command:main"
 
 
 def test_titles_on_a_poor_terminal(soleil_dsn: str) -> None:

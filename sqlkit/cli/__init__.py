@@ -6,9 +6,11 @@ One file for each family of commands; ``target`` says which database they mean, 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import partial
 from io import TextIOWrapper
 
-__all__ = ["main"]
+__all__ = ["imported", "main"]
 
 EXTRA = ("typer", "rich")
 
@@ -16,13 +18,14 @@ EXTRA = ("typer", "rich")
 def main() -> None:
     """Run the command line; exit with 0, with 1 for an unhealthy database, 2 for an error, 130 for Ctrl-C."""
     try:
-        _main()
+        imported()()
     except KeyboardInterrupt:  # while the application is still being imported
         print("sqlkit: interrupted", file=sys.stderr)  # noqa: T201
         sys.exit(130)
 
 
-def _main() -> None:
+def imported() -> Callable[[], None]:
+    """Import the application and return what runs it; say which package it lacks, and exit with 2."""
     try:
         from sqlkit.cli.app import app
     except ModuleNotFoundError as error:
@@ -34,4 +37,4 @@ def _main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a terminal that has no letters for a title shows ? for them
             stream.reconfigure(errors="replace")
-    app(prog_name="sqlkit")
+    return partial(app, prog_name="sqlkit")
