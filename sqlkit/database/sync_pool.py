@@ -16,7 +16,7 @@ from psycopg_pool.pool import AddConnection
 from sqlkit.connection import Memory, PooledConnection, memory_of, send
 from sqlkit.database.borrowing import RESET, left_unusable, log
 from sqlkit.database.holders import of_threads
-from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, JUST_NOW, PoolCore
+from sqlkit.database.pooling import ANSWER_WITHIN, IDLE, JUST_NOW, OFF, PoolCore
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
@@ -108,7 +108,15 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
                 return
             raise ValueError(f"{self.where}: this connection is not lent, or was given back already")
         memory: Memory = conn._sqlkit  # type: ignore[attr-defined]
-        if self.is_clean(conn, memory) or self._tidied(conn, memory):
+        pgconn = conn.pgconn
+        clean = (  # as is_clean says it, without a call
+            not memory.touched
+            and memory._stream is None
+            and pgconn.transaction_status == IDLE
+            and conn._pipeline is None
+            and pgconn.pipeline_status == OFF
+        )
+        if clean or self._tidied(conn, memory):
             self._give(conn, memory)
         else:
             self._replace(conn)
@@ -117,12 +125,16 @@ class Pool(PoolCore, ConnectionPool[PooledConnection]):
         memory.returned = now = monotonic()
         if conn._expire_at <= now or conn._created_at <= self._drained_at:
             self._replace(conn)
-        else:
-            conn._pool = None
-            with self._lock:
+            return
+        conn._pool = None
+        with self._lock:
+            if self._waiting or self.closing or self._closed or self._nconns > self._max_size:
                 settled = self.settle(conn)
-            if not settled:
-                self.close_now(conn)
+            else:
+                self._pool.append(conn)
+                return
+        if not settled:
+            self.close_now(conn)
 
     def _replace(self, conn: PooledConnection) -> None:
         self.close_now(conn)

@@ -85,13 +85,13 @@ def borrow(db: Executor, query: Query) -> tuple[psycopg.Connection[Any], Local |
 def lend(db: Lender, query: Query) -> psycopg.Connection[Any]:
     """Borrow a connection; TypeError where there is none to borrow."""
     give: Callable[[object], Any] | None = getattr(db, "lend", None)
-    conn = give(query) if give is not None else None
-    if not isinstance(conn, psycopg.Connection):
-        close = getattr(conn, "close", None)  # a coroutine that nobody will await
-        if close is not None:
-            close()
-        raise not_an_executor(query, db, "a psycopg Connection or a Database")
-    return conn
+    conn = None if give is None else give(query)
+    if isinstance(conn, psycopg.Connection):
+        return conn
+    close = getattr(conn, "close", None)  # a coroutine that nobody will await
+    if close is not None:
+        close()
+    raise not_an_executor(query, db, "a psycopg Connection or a Database")
 
 
 async def borrow_async(
