@@ -3,6 +3,13 @@
 The rows go in binary where every column's type has a binary form that we know, else as text, which every type reads.
 What a column takes comes from the catalogue, a domain's base type for a domain; it is kept with the connection. One
 COPY is one statement: all of it or nothing.
+
+It never runs outside a transaction block: in autocommit ``begin`` and ``commit`` stand in its own message. Where the
+server refuses a row it says at once that it is ready, and the client, who has not read that yet, goes on sending rows,
+which the server drops. Outside a block a pooler of transactions takes "ready" for the end and has the rest of the rows
+run into another client's connection (PgBouncer up to 1.25 does); in a block it waits for the ROLLBACK. The extended
+protocol is no way out: a COPY that fails before its first row, by a trigger for each statement, answers both the Sync
+behind its Execute and the one behind the rows, and every later answer on that connection is another statement's.
 """
 
 from __future__ import annotations
@@ -14,10 +21,12 @@ from threading import get_ident
 from typing import Any
 
 import psycopg
-from psycopg import abc
+from psycopg import abc, generators
 from psycopg.abc import PQGen
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
+from psycopg.waiting import Wait
 
 from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
@@ -31,6 +40,7 @@ from sqlkit.execution.prepared import (
     Connection,
     Context,
     Prepared,
+    check,
     command,
     execute,
     learn_types,
@@ -49,6 +59,14 @@ from sqlkit.values.encoders import CopyFormat
 __all__ = ["CopyIn", "copy_in", "copy_in_async"]
 
 SAVEPOINT = b"sqlkit_copy"
+
+WAIT_W = Wait.W
+
+#: The most that libpq is given at once: psycopg found it slower, or without end, with more.
+PIECE_BYTES = 1 << 17
+
+#: What may wait in libpq before we wait for the server to take it, as in psycopg.
+FLUSH_BYTES = 1 << 20
 
 #: Stands in for the search path of a statement that names its schema.
 CATALOGUE = "pg_catalog"
@@ -107,43 +125,82 @@ def copy_text(conn: Connection, copy: CopyIn, form: CopyFormat) -> str:
     return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
 
 
-class Frame:
-    """What surrounds a COPY on one connection, without colour.
+def flushed(pgconn: PGconn) -> PQGen[None]:
+    """Wait until all is on its way; psycopg's own ``send`` cannot go on after Ctrl-C, and closes the connection."""
+    while pgconn.flush():
+        while not (yield WAIT_W):
+            pass
 
-    A bound view's settings want a transaction. In one that is open, a savepoint keeps it alive when it is the items
-    that fail; what the server refuses aborts it, as any statement would. In autocommit a COPY is all or nothing by
-    itself.
+
+class Frame:
+    """One COPY under way on a connection, and what surrounds it, without colour.
+
+    In a transaction that is open, a savepoint keeps it alive when it is the items that fail; what the server refuses
+    aborts it, as any statement would. In autocommit it is a transaction of its own, in which a bound view's settings
+    come first.
     """
 
-    def __init__(self, copy: CopyIn, local: Local | None) -> None:
+    def __init__(self, conn: Connection, copy: CopyIn, local: Local | None) -> None:
+        self.conn = conn
         self.copy = copy
         self.local = local
         self.began = self.own = self.savepoint = False
+        self.waiting = 0
 
-    def start(self, conn: Connection) -> PQGen[CopyFormat]:
-        """Begin, and learn how the columns go over the wire."""
-        local = self.local
+    def start(self) -> PQGen[RowWriter]:
+        """Begin, learn how the columns go over the wire, and have the server take rows; return what writes them."""
+        conn, local, pgconn = self.conn, self.local, self.conn.pgconn
         idle = yield from enter(conn, self.copy.query)
         if conn._pipeline:
             raise ConnectionBusy(f"{self.copy.query.label}: COPY cannot run in a pipeline: leave its block first")
         self.began = True
-        if local is not None and idle and conn.autocommit:
-            yield from begin(conn.pgconn, local)
-            self.own = True
-        elif conn.pgconn.transaction_status == TransactionStatus.INTRANS:
-            yield from command(conn.pgconn, b"SAVEPOINT " + SAVEPOINT)
+        self.own = idle and conn.autocommit
+        if self.own and local is not None:
+            yield from begin(pgconn, local)
+        elif pgconn.transaction_status == TransactionStatus.INTRANS:
+            yield from command(pgconn, b"SAVEPOINT " + SAVEPOINT)
             self.savepoint = True
         path = yield from search_path(conn, memory_of(conn), local.path if local else None)
-        return (yield from _learn_format(conn, self.copy, path))
+        form = yield from _learn_format(conn, self.copy, path)
+        text = copy_text(conn, self.copy, form)
+        if self.own:
+            text = f"{text}; commit" if local is not None else f"begin; {text}; commit"
+        pgconn.send_query(text.encode(pgconn._encoding))
+        results = yield from generators.execute(pgconn)
+        check(results[-1], pgconn)
+        return RowWriter(conn, self.copy, form)
 
-    def finish(self, conn: Connection) -> PQGen[None]:
-        """Commit, or release the savepoint."""
-        if self.own or self.savepoint:
-            yield from command(conn.pgconn, b"COMMIT" if self.own else b"RELEASE SAVEPOINT " + SAVEPOINT)
+    def put(self, data: bytes | bytearray) -> PQGen[None]:
+        """Send rows; now and then wait until they are on their way."""
+        self.waiting += len(data)
+        flush = self.waiting >= FLUSH_BYTES
+        if flush:
+            self.waiting = 0
+        if len(data) <= PIECE_BYTES:
+            yield from generators.copy_to(self.conn.pgconn, data, flush)
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), PIECE_BYTES):
+            yield from generators.copy_to(self.conn.pgconn, view[start : start + PIECE_BYTES], flush)
 
-    def undo(self, conn: Connection, error: BaseException) -> PQGen[None]:
+    def end(self) -> PQGen[int]:
+        """End the COPY, and the transaction with it that is its own; return the number of rows."""
+        pgconn = self.conn.pgconn
+        while not pgconn.put_copy_end():
+            yield from flushed(pgconn)
+        yield from flushed(pgconn)
+        results: list[PGresult] = yield from generators.fetch_many(pgconn)
+        for result in results:  # of a COMMIT too, where a constraint is deferred
+            check(result, pgconn)
+        if self.savepoint:
+            yield from command(pgconn, b"RELEASE SAVEPOINT " + SAVEPOINT)
+        return results[0].command_tuples or 0
+
+    def undo(self, error: BaseException) -> PQGen[None]:
         """Leave nothing behind after an error."""
-        yield from settle(conn)
+        conn = self.conn
+        with suppress(psycopg.Error):  # the server may have refused a row too, which nobody has read yet
+            yield from settle(conn)
         if isinstance(error, Exception) and may_be_stale(error):  # a composite type may have other columns by now
             memory_of(conn).types.clear()
             memory_of(conn).batches.clear()
@@ -200,10 +257,7 @@ def held(conn: Connection, query: Query, owner: object) -> Iterator[None]:
         conn.lock = lock
 
 
-def _promised(
-    copy: CopyIn, cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], counting: Counting
-) -> Affected | None:
-    rows = max(cursor.rowcount, 0)
+def _promised(copy: CopyIn, rows: int, counting: Counting) -> Affected | None:
     counting.ended(rows, rows)
     return None if copy.query.cardinality is Cardinality.NOTHING else Affected(rows)
 
@@ -211,27 +265,23 @@ def _promised(
 def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None:
     """Copy items into the table; the number of rows."""
     conn, local, lender = borrow(db, copy.query)
-    frame, counting = Frame(copy, local), Counting(conn, copy.query, copy.text)
+    frame, counting = Frame(conn, copy, local), Counting(conn, copy.query, copy.text)
     try:
         with conn.lock:
-            form = conn.wait(frame.start(conn))
-        cursor = psycopg.Cursor(conn)
-        text = copy_text(conn, copy, form).encode(conn.info.encoding)
-        with cursor.copy(text) as target, held(conn, copy.query, get_ident()):
-            writer = RowWriter(conn, copy, form)
+            writer = conn.wait(frame.start())
+        with held(conn, copy.query, get_ident()):
             for chunk in slices_of(items, lambda: writer.size):
-                target.write(writer.write(chunk))
-            if writer.number:
-                target.write(writer.end())
+                conn.wait(frame.put(writer.write(chunk)))
+            conn.wait(frame.put(writer.end()))
         with conn.lock:
-            conn.wait(frame.finish(conn))
-        return _promised(copy, cursor, counting)
+            rows = conn.wait(frame.end())
+        return _promised(copy, rows, counting)
     except BaseException as error:
         note(error, copy.query)
         counting.failed(error, 0)
         if frame.began:
             with suppress(psycopg.Error), conn.lock:  # a connection that is lost, whose error is on its way
-                conn.wait(frame.undo(conn, error))
+                conn.wait(frame.undo(error))
         raise
     finally:
         if lender is not None:
@@ -241,31 +291,26 @@ def copy_in(db: Executor, copy: CopyIn, items: Iterable[Any]) -> Affected | None
 async def copy_in_async(db: AsyncExecutor, copy: CopyIn, items: Iterable[Any] | AsyncIterable[Any]) -> Affected | None:
     """Copy items into the table on asyncio; the number of rows."""
     conn, local, lender = await borrow_async(db, copy.query)
-    frame, counting = Frame(copy, local), Counting(conn, copy.query, copy.text)
+    frame, counting = Frame(conn, copy, local), Counting(conn, copy.query, copy.text)
     chunks: AsyncGenerator[list[Any], None] | None = None
     try:
         async with conn.lock:
-            form = await conn.wait(frame.start(conn))
-        writer = RowWriter(conn, copy, form)
+            writer = await conn.wait(frame.start())
         chunks = chunks_of(items, lambda: writer.size)
-        cursor = psycopg.AsyncCursor(conn)
-        text = copy_text(conn, copy, form).encode(conn.info.encoding)
-        async with cursor.copy(text) as target:
-            with held(conn, copy.query, asyncio.current_task()):
-                async for chunk in chunks:
-                    await target.write(writer.write(chunk))
-                if writer.number:
-                    await target.write(writer.end())
+        with held(conn, copy.query, asyncio.current_task()):
+            async for chunk in chunks:
+                await conn.wait(frame.put(writer.write(chunk)))
+            await conn.wait(frame.put(writer.end()))
         async with conn.lock:
-            await conn.wait(frame.finish(conn))
-        return _promised(copy, cursor, counting)
+            rows = await conn.wait(frame.end())
+        return _promised(copy, rows, counting)
     except BaseException as error:
         note(error, copy.query)
         counting.failed(error, 0)
         if frame.began:
             with suppress(psycopg.Error):  # a connection that is lost, whose error is on its way
                 async with conn.lock:
-                    await conn.wait(frame.undo(conn, error))
+                    await conn.wait(frame.undo(error))
         raise
     finally:
         if chunks is not None:

@@ -83,8 +83,10 @@ class RowWriter:
         return data
 
     def end(self) -> bytes:
-        """Return what stands behind the last row; psycopg writes it itself where there was none."""
-        return TRAILER if self.packer is not None and self.number else b""
+        """Return what stands behind the last row: in binary a trailer, with the header if there was no row."""
+        if self.packer is None:
+            return b""
+        return TRAILER if self.number else HEADER + TRAILER
 
     def _transformer(self) -> abc.Transformer:
         adapters = memory_of(self.conn).adapters
