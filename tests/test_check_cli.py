@@ -244,6 +244,21 @@ def test_several_projects(run: Run, project: str) -> None:
     )
 
 
+def test_the_folder_named_migrations_is_taken(run: Run, project: str) -> None:
+    """Where nothing says what makes the schema, the folder of that name does, as for `sqlkit migrate`."""
+    Path("pyproject.toml").unlink()
+    assert run("check", "shop").stdout.endswith(": clean\n")
+    assert "bigint" in run("describe", "sql/songs.sql").stdout
+    assert "def get_song(" in run("generate", "sql/songs.sql").stdout
+
+
+def test_names_of_statements_are_completed(project: str) -> None:
+    """The shell completes the statements of the file that is described."""
+    words = "sqlkit describe sql/songs.sql g"
+    asked = {"_SQLKIT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "3"}
+    assert CliRunner().invoke(app, [], prog_name="sqlkit", env=asked).stdout.split() == ["get_song"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

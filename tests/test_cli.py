@@ -141,12 +141,14 @@ def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
         (["migrate", "--app", "nope"], "--app nope: there is no such application; give --app"),
         (
             ["migrate"],
-            r"which migrations\? there are none in migrations; give --app \(analysis, .*voxstitch\) or --migr",
+            r"which migrations\? there are none in migrations; write the first with sqlkit migrate new create-songs, "
+            r"or give --migrations DIR, or --app .*\(analysis, .*voxstitch\)",
         ),
-        (["migrate", "new", "create-songs"], "which migrations"),
         (["migrate", "--app", "soleil", "--migrations", "x"], "--app and --migrations: give one of them"),
         (["demo", "--songs", "nope.json"], "nope.json: no such file"),
-        (["migrate", "new", "Not A Slug", "--migrations", "x"], "is no name for a migration"),
+        (["migrate", "new", "Not A Slug!", "--migrations", "x"], "is no name for a migration: write not-a-slug$"),
+        (["migrate", "new", "!", "--migrations", "x"], "is no name for a migration: write create-songs$"),
+        (["psql", "--folder", "/dev/null/x"], "^sqlkit: /dev/null/x: "),
     ],
 )
 def test_errors_are_one_line(run: Run, arguments: list[str], reason: str) -> None:
@@ -158,6 +160,37 @@ def test_errors_are_one_line(run: Run, arguments: list[str], reason: str) -> Non
     assert line.startswith("sqlkit: ")
     assert re.search(reason, line)
     assert "secret" not in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full, a disk that is full, is Linux's")
+@pytest.mark.parametrize("arguments", [["migrate", "status", "--app", "soleil"], ["diagram", "soleil"]])
+def test_a_full_disk_is_one_line(soleil_dsn: str, arguments: list[str]) -> None:
+    """An answer that cannot be written is an error of one line, not a traceback."""
+    command = [sys.executable, "-c", MAIN, *arguments, *(() if "diagram" in arguments else ("--dsn", soleil_dsn))]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command, env=clean_environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert (done.returncode, done.stderr) == (2, "sqlkit: output: No space left on device\n")
+
+
+def test_a_reader_that_goes_away_is_no_error(soleil_dsn: str) -> None:
+    """In a pipe whose reader has seen enough (`| head`), the command ends without a word."""
+    process = spawn("migrate", "history", "--app", "soleil", "--dsn", soleil_dsn)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    with process.stderr:
+        assert process.stderr.read() == ""
+    assert process.wait(60) in (0, 1)
+
+
+def test_a_place_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    """What stands between colons is a line, not the name of a picture."""
+    output.say("songs.sql:100:9: and :x: or :key:")
+    output.answers.print("songs.sql:100:9", markup=False)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("songs.sql:100:9\n", "sqlkit: songs.sql:100:9: and :x: or :key:\n")
 
 
 def test_debug_shows_the_traceback(run: Run) -> None:
@@ -321,6 +354,67 @@ def test_migrate_takes_no_folder_of_folders(run: Run, dsn: str) -> None:
     result = run("migrate", "--dsn", dsn)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "which migrations" in result.stderr
+
+
+def test_migrate_new_makes_the_folder_named_migrations(run: Run) -> None:
+    """The first migration of all needs no option: its folder is made; among folders of others it is asked for."""
+    assert run("migrate", "new", "create-things").stdout.split() == [
+        "migrations/0001.create-things.sql",
+        "migrations/0001.create-things.rollback.sql",
+    ]
+    Path("migrations").rename("others")
+    Path("migrations").mkdir()
+    Path("others").rename("migrations/one")
+    assert "which migrations" in run("migrate", "new", "create-things").stderr
+
+
+def test_migrate_takes_those_of_the_project(
+    run: Run, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What pyproject.toml says to check is what is migrated: its folder, into its schema, from a folder below too."""
+    Path("db").mkdir()
+    Path("db/0001.create-things.sql").write_text("create table things (a int);\n")
+    Path("pyproject.toml").write_text('[tool.sqlkit]\nmigrations = "db"\nschema = "mine"\n')
+    Path("src").mkdir()
+    monkeypatch.chdir("src")
+    assert run("migrate", "status", "--dsn", dsn).stdout == "0001.create-things: not applied yet\n"
+    assert run("migrate", "--dsn", dsn).stdout == "0001.create-things: applied\n"
+    with psycopg.connect(dsn) as conn:
+        assert conn.execute("select to_regclass('mine.things') is not null").fetchone() == (True,)
+    assert run("migrate", "new", "alter-things").stdout.split()[0] == str(tmp_path / "db/0002.alter-things.sql")
+
+
+@pytest.mark.parametrize("given", [None, subprocess.DEVNULL])
+def test_migrate_down_names_what_goes(soleil_dsn: str, given: int | None) -> None:
+    """The question says which migrations are rolled back; nobody to answer it, or a closed input, destroys nothing."""
+    arguments = ["migrate", "down", "--count", "2", "--app", "soleil", "--dsn", soleil_dsn]
+    command = [sys.executable, "-c", MAIN, *arguments]
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&-', "sh", *command] if given is None else command,
+        env=clean_environment(),
+        stdin=given,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    question, _, answer = done.stderr.partition("\nIts name, to go on: \n")
+    assert question.startswith(
+        f"This rolls back {APPLIED[-1]}, {APPLIED[-2]}, with all that came of it, in the database"
+    )
+    assert answer.startswith("sqlkit: nothing was destroyed: to do so, type the name, or give --confirm ")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_migrate_history_in_a_pipe_is_whole(dsn: str) -> None:
+    """A long name is not cut where the answer goes into a pipe."""
+    name = f"0001.{'very-' * 20}long"
+    Path("migrations").mkdir()
+    Path(f"migrations/{name}.sql").write_text("select;\n")
+    migrating = spawn("migrate", "--dsn", dsn)
+    migrating.communicate(timeout=60)
+    assert migrating.returncode == 0
+    out, _ = spawn("migrate", "history", "--dsn", dsn, env={"COLUMNS": "40"}).communicate(timeout=60)
+    assert name in out
 
 
 def test_migrate_current(run: Run, dsn: str) -> None:

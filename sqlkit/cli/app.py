@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import sys
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -35,7 +38,7 @@ INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 
 
 class Commands(TyperGroup):
-    """All commands: what sqlkit or PostgreSQL refuses ends them with one line and status 2, Ctrl-C with 130."""
+    """All commands: what sqlkit, PostgreSQL or the system refuses is one line and status 2; Ctrl-C is 130."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -49,6 +52,20 @@ class Commands(TyperGroup):
                 raise
             say(_reason(error), error=True)
             raise typer.Exit(2) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE or ctx.params.get("debug"):  # `| head` is no error: typer ends quietly
+                raise
+            say(f"{error.filename or 'output'}: {error.strerror or type(error).__name__}", error=True)
+            _forget_output()
+            raise typer.Exit(2) from None
+
+
+def _forget_output() -> None:
+    """Write nowhere what could not be written, else Python would try again at its end, with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _reason(error: SqlkitError | psycopg.Error) -> str:

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from sqlkit.checking.findings import CODES
 from sqlkit.checking.project import Project, known_codes, read_projects
-from sqlkit.cli.output import answers
+from sqlkit.cli.output import answers, remarks
 from sqlkit.cli.target import SchemaOption
 from sqlkit.errors import ConfigurationError
 
@@ -32,6 +31,7 @@ __all__ = [
     "absolute_paths",
     "check_command",
     "told",
+    "with_migrations",
 ]
 
 
@@ -62,12 +62,14 @@ ConfigOption: TypeAlias = Annotated[
 StandingOption: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--dsn", metavar="DSN", help="Check against this database, and leave it as it is; else a server is started."
+        "--dsn", metavar="DSN", help="Look at this database, and leave it as it is; else a PostgreSQL is started."
     ),
 ]
 MigrationsOption: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option("--migrations", metavar="DIR", file_okay=False, help="The migrations to apply first; also several."),
+    typer.Option(
+        "--migrations", metavar="DIR", file_okay=False, help="The migrations to apply first (migrations); also several."
+    ),
 ]
 ProjectOption: TypeAlias = Annotated[
     str | None,
@@ -76,6 +78,16 @@ ProjectOption: TypeAlias = Annotated[
     ),
 ]
 CodesOption: TypeAlias = list[str] | None
+SelectOption: TypeAlias = Annotated[
+    CodesOption, typer.Option("--select", metavar="CODES", autocompletion=_codes_like, help="These alone: SK007.")
+]
+IgnoreOption: TypeAlias = Annotated[
+    CodesOption,
+    typer.Option("--ignore", metavar="CODES", autocompletion=_codes_like, help="All but these: SK012,SK013."),
+]
+HintsOption: TypeAlias = Annotated[
+    bool | None, typer.Option("--hints/--no-hints", help="Show hints, too.", show_default="the configuration's")
+]
 
 
 def check_command(
@@ -89,20 +101,13 @@ def check_command(
     sql: Annotated[
         list[Path] | None, typer.Option("--sql", metavar="DIR", help="A folder whose statements must all be declared.")
     ] = None,
-    form: Annotated[Format, typer.Option("--format", help="For people, for programs, for GitHub's Actions.")] = (
-        Format.TEXT
-    ),
-    hints: Annotated[
-        bool | None, typer.Option("--hints/--no-hints", help="Show hints, too.", show_default="the configuration's")
-    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", metavar="FORM", help="text for people, json for programs, github for Actions.")
+    ] = Format.TEXT,
+    hints: HintsOption = None,
     strict: Annotated[bool, typer.Option("--strict", help="End with 1 for hints, too (shows them).")] = False,
-    select: Annotated[
-        CodesOption, typer.Option("--select", metavar="CODES", autocompletion=_codes_like, help="These alone: SK007.")
-    ] = None,
-    ignore: Annotated[
-        CodesOption,
-        typer.Option("--ignore", metavar="CODES", autocompletion=_codes_like, help="All but these: SK012,SK013."),
-    ] = None,
+    select: SelectOption = None,
+    ignore: IgnoreOption = None,
     plans: Annotated[
         bool, typer.Option("--plans", help="Look at plans, too, and compare them with the snapshot; needs --dsn.")
     ] = False,
@@ -119,9 +124,8 @@ def check_command(
     """
     from sqlkit.checking.run import check
 
-    projects = _projects(modules or [], config, name)
     given = {"schema": schema, "migrations": absolute_paths(migrations), "sql": absolute_paths(sql)}
-    projects = [project.replaced(**given) for project in projects]
+    projects = [with_migrations(project.replaced(**given), dsn) for project in _projects(modules or [], config, name)]
     _expect_enough(projects, dsn, plans or update_plans)
     with told(form is Format.TEXT) as progress:
         report = check(
@@ -136,6 +140,14 @@ def check_command(
         )
     _print(report, form, strict=strict)
     raise typer.Exit(report.status(strict=strict))
+
+
+def with_migrations(project: Project, dsn: str | None) -> Project:
+    """Return the project with the folder named migrations beside it, where nothing else says what makes its schema."""
+    folder = project.root / "migrations"
+    if dsn is None and project.migrations is None and any(folder.glob("*.sql")):
+        return replace(project, migrations=(folder,))
+    return project
 
 
 def absolute_paths(paths: Sequence[Path] | None) -> tuple[Path, ...]:
@@ -194,11 +206,10 @@ def _expect_enough(projects: Sequence[Project], dsn: str | None, plans: bool) ->
 @contextlib.contextmanager
 def told(people: bool) -> Iterator[Callable[[str], None]]:
     """Give what shows on a terminal what is being done; elsewhere it shows nothing."""
-    console = Console(stderr=True)
-    if not people or not console.is_terminal:
+    if not people or not remarks.is_terminal:
         yield lambda _: None
         return
-    with console.status("", spinner="dots") as status:
+    with remarks.status("", spinner="dots") as status:
         yield lambda text: status.update(Text(text, "dim"))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from sqlkit.cli.target import Target
+from sqlkit.cli.target import Target, connected
 from sqlkit.errors import ConfigurationError
 
 __all__ = ["ConfirmOption", "confirm"]
@@ -23,14 +23,12 @@ def confirm(target: Target, given: str | None, what: str) -> None:
 
     ConfigurationError where it is another name, or where there is nobody to ask.
     """
-    import psycopg
-
-    with psycopg.connect(target.settings.dsn(), application_name="sqlkit confirm") as conn:
+    with connected(target.settings, "confirm") as conn:
         name = conn.info.dbname
     if given is None:
         place = target.settings.safe_dsn
         typer.echo(f"{what}, in the database {name} ({place}).\nIts name, to go on: ", err=True, nl=False)
-        given = sys.stdin.readline().strip()
+        given = sys.stdin.readline().strip() if sys.stdin else ""  # none where it was closed
         if not given:
             typer.echo(err=True)  # the question is still on its line
             raise ConfigurationError(f"nothing was destroyed: to do so, type the name, or give --confirm {name}")

@@ -13,10 +13,18 @@ from rich.text import Text
 
 from sqlkit.checking.project import Project, read_projects
 from sqlkit.checking.report.lines import shown_text
-from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
+from sqlkit.cli.check import (
+    ConfigOption,
+    MigrationsOption,
+    ProjectOption,
+    StandingOption,
+    absolute_paths,
+    told,
+    with_migrations,
+)
 from sqlkit.cli.output import answers, say
 from sqlkit.cli.target import SchemaOption
-from sqlkit.errors import ConfigurationError
+from sqlkit.errors import ConfigurationError, SqlkitError
 from sqlkit.statements import Statement, read_statements
 
 if TYPE_CHECKING:  # slow to import, and wanted by one command
@@ -25,9 +33,20 @@ if TYPE_CHECKING:  # slow to import, and wanted by one command
 __all__ = ["chosen_statements", "describe_command", "project_of"]
 
 
+def _names_like(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the names of the file's statements."""
+    try:
+        statements = read_statements(Path(ctx.params["file"]))
+    except (SqlkitError, KeyError, TypeError):
+        return []
+    return [statement.name for statement in statements if statement.name.startswith(incomplete)]
+
+
 def describe_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="A .sql file.")],
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of its statements; else all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", autocompletion=_names_like, help="One of its statements; else all.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as a JSON list.")] = False,
     config: ConfigOption = None,
     dsn: StandingOption = None,
@@ -42,7 +61,7 @@ def describe_command(
     """
     statements = chosen_statements(read_statements(file), file, name)
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
-    project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
+    project = with_migrations(project.replaced(schema=schema, migrations=absolute_paths(migrations)), dsn)
     if dsn is None and project.migrations is None:
         say("no migrations: describing against an empty database (--migrations DIR or --dsn name another)")
     summaries, limits = _describe(statements, project, dsn, people=not as_json)

@@ -7,12 +7,20 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from sqlkit.checking.project import Project
-from sqlkit.cli.check import ConfigOption, MigrationsOption, ProjectOption, StandingOption, absolute_paths, told
+from sqlkit.cli.check import (
+    ConfigOption,
+    MigrationsOption,
+    ProjectOption,
+    StandingOption,
+    absolute_paths,
+    told,
+    with_migrations,
+)
 from sqlkit.cli.describe import chosen_statements, project_of
 from sqlkit.cli.output import say
 from sqlkit.cli.target import SchemaOption
@@ -38,33 +46,36 @@ def _names_like(ctx: typer.Context, incomplete: str) -> list[str]:
     return [statement.name for statement in source.statements if statement.name.startswith(incomplete)]
 
 
+NamesArgument: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME", help="Some of its statements; else all.", autocompletion=_names_like),
+]
+OutputOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", dir_okay=False, help="Write the module here; else it is printed."),
+]
+ProtocolOption: TypeAlias = Annotated[
+    str | None, typer.Option("--protocol", metavar="NAME", help="The Protocol's name; songs.sql has SongQueries.")
+]
+ModelsOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--models-from", metavar="MODULE", help="Use the models of this module whose fields match."),
+]
+SqlOutputOption: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--sql-output", metavar="FILE", dir_okay=False, help="Write an aiosql file in sqlkit's form here."),
+]
+
+
 def generate_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", dir_okay=False, help="A .sql file, also one of aiosql's.")],
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="Some of its statements; else all.", autocompletion=_names_like),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", dir_okay=False, help="Write the module here; else it is printed."
-        ),
-    ] = None,
-    protocol: Annotated[
-        str | None, typer.Option("--protocol", metavar="NAME", help="The Protocol's name; songs.sql has SongQueries.")
-    ] = None,
+    names: NamesArgument = None,
+    output: OutputOption = None,
+    protocol: ProtocolOption = None,
     asynchronous: Annotated[bool, typer.Option("--async", help="Methods for asyncio.")] = False,
     both: Annotated[bool, typer.Option("--both", help="Two Protocols, one of them for asyncio.")] = False,
-    models_from: Annotated[
-        str | None,
-        typer.Option("--models-from", metavar="MODULE", help="Use the models of this module whose fields match."),
-    ] = None,
-    sql_output: Annotated[
-        Path | None,
-        typer.Option(
-            "--sql-output", metavar="FILE", dir_okay=False, help="Write an aiosql file in sqlkit's form here."
-        ),
-    ] = None,
+    models_from: ModelsOption = None,
+    sql_output: SqlOutputOption = None,
     config: ConfigOption = None,
     dsn: StandingOption = None,
     schema: SchemaOption = None,
@@ -75,6 +86,8 @@ def generate_command(
 
     What exists is never overwritten: the difference is printed. Ends with 1 where there is one, else with 0.
     """
+    from sqlkit.generating.placing import layout_for
+
     if asynchronous and both:
         raise typer.BadParameter("give one of them", param_hint="--async and --both")
     source = _read(file)
@@ -83,23 +96,19 @@ def generate_command(
     chosen: Sequence[str | None] = names or [None]
     statements = [each for name in chosen for each in chosen_statements(source.statements, file, name)]
     project = project_of(file, config, project_name, alone=dsn is not None or migrations is not None)
-    project = project.replaced(schema=schema, migrations=absolute_paths(migrations))
+    project = with_migrations(project.replaced(schema=schema, migrations=absolute_paths(migrations)), dsn)
     if dsn is None and project.migrations is None:
-        raise ConfigurationError("there is no schema to generate for: give --migrations DIR or --dsn")
-    from sqlkit.generating.placing import layout_for
-
+        raise ConfigurationError(f"{file}: there is no schema to generate for: give --migrations DIR or --dsn")
     sql = sql_output if source.converted is not None and sql_output else file
     colours = ("sync", "async") if both else ("async",) if asynchronous else ("sync",)
     layout = layout_for(sql, output, protocol=protocol, colours=colours)
     text = _generated(statements, project, dsn, layout, models_from)
-    differs = False
-    if source.converted is not None and sql_output is not None:
-        differs = _write(sql_output, source.converted)
+    differs = [
+        _write(path, content) for path, content in ((sql_output, source.converted), (output, text)) if path and content
+    ]
     if output is None:
         sys.stdout.write(text)
-    else:
-        differs = _write(output, text) or differs
-    raise typer.Exit(DIFFERS if differs else 0)
+    raise typer.Exit(DIFFERS if any(differs) else 0)
 
 
 def _generated(

@@ -227,7 +227,7 @@ def _print(part: RenderableType) -> None:
 
 def screen() -> Console:
     """Return what an answer is written on."""
-    return answers if answers.is_terminal else Console(highlight=False, width=width())
+    return answers if answers.is_terminal else Console(highlight=False, emoji=False, width=width())
 
 
 def width() -> int:

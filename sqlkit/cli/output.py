@@ -6,8 +6,9 @@ from rich.console import Console
 
 __all__ = ["answers", "remarks", "say"]
 
-answers = Console(highlight=False)
-remarks = Console(stderr=True, highlight=False)
+# emoji=False: else `songs.sql:100:9` would show the picture that :100: is the name of
+answers = Console(highlight=False, emoji=False)
+remarks = Console(stderr=True, highlight=False, emoji=False)
 
 
 def say(remark: str, *, error: bool = False) -> None:

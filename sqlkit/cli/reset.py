@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from sqlkit.cli.confirming import ConfirmOption, confirm
-from sqlkit.cli.migrate import apps, chosen_migrations, rolled_back
+from sqlkit.cli.migrate import AppOption, FilesOption, chosen_migrations, rolled_back
 from sqlkit.cli.output import answers
 from sqlkit.cli.partitions import tables_of_app
 from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
@@ -20,15 +15,8 @@ __all__ = ["reset"]
 
 
 def reset(
-    app: Annotated[
-        str | None,
-        typer.Option(
-            "--app", metavar="NAME", help=f"An application of sqlkit's: {', '.join(apps())}.", autocompletion=apps
-        ),
-    ] = None,
-    migrations: Annotated[
-        Path | None, typer.Option("--migrations", metavar="DIR", help="Or a folder of your own (migrations).")
-    ] = None,
+    app: AppOption = None,
+    migrations: FilesOption = None,
     dsn: DsnOption = None,
     folder: FolderOption = None,
     schema: SchemaOption = None,

@@ -259,7 +259,8 @@ def new_migration(folder: str | os.PathLike[str], slug: str) -> tuple[Path, Path
     is not there.
     """
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
-        raise MigrationError(f"{folder}: {slug!r} is no name for a migration: write create-songs")
+        near = re.sub(r"[^a-z0-9]+", "-", slug.lower()).strip("-") or "create-songs"
+        raise MigrationError(f"{folder}: {slug!r} is no name for a migration: write {near}")
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
     numbered = sorted(file for file in path.glob("[0-9]*.*") if not file.name.endswith(ROLLBACK_SUFFIX))
