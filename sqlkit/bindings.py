@@ -22,7 +22,7 @@ from sqlkit.execution.query import Query
 from sqlkit.rows.shapes import describe_type
 from sqlkit.statements import Reference, Statement, Variant
 
-__all__ = ["Binding", "bind"]
+__all__ = ["Binding", "bind", "local"]
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Binding:
     """How a method's arguments reach its statement; one of ``values``, ``choose``, ``batch`` and ``copy`` is set.
 
     ``values`` is the expression of a statement with one variant, ``choose`` gives the variant and its values,
-    ``batch`` and ``copy`` make what runs the items of the argument ``items``.
+    ``batch`` and ``copy`` make what runs the items of the argument ``items``. Both spell an argument by ``local``.
     """
 
     query: Query
@@ -39,6 +39,11 @@ class Binding:
     batch: Callable[..., Batch] | None = None
     copy: Callable[..., CopyIn] | None = None
     items: str = ""
+
+
+def local(position: int) -> str:
+    """Return what an argument is called in the code of a method: by its position, so that methods can share code."""
+    return f"sqlkit_{position}"
 
 
 def bind(contract: Contract, statement: Statement) -> Binding:
@@ -144,9 +149,12 @@ class _Binder:
 
     # How values are read.
 
+    def _local(self, name: str) -> str:
+        return local([part.name for part in self.contract.taken].index(name))
+
     def _expression(self, variant: Variant) -> str:
         parts = [
-            access(reference.name, self.contract.parameters[reference.name].annotation, reference.path)
+            access(self._local(reference.name), self.contract.parameters[reference.name].annotation, reference.path)
             for reference in variant.references
         ]
         return "(" + "".join(f"{part}, " for part in parts) + ")"
@@ -188,8 +196,8 @@ class _Binder:
         if contract.cardinality in (Cardinality.ONE, Cardinality.OPTIONAL, Cardinality.STREAM):
             raise self.error("a batch returns list[...], Affected or None: one result for each item")
         if statement.copy is not None:
-            return Binding(self.query, copy=self._copy(items), items=items.name)
-        return Binding(self.query, batch=self._batch(items), items=items.name)
+            return Binding(self.query, copy=self._copy(items), items=self._local(items.name))
+        return Binding(self.query, batch=self._batch(items), items=self._local(items.name))
 
     def _item_reader(
         self, items: Parameter, wanted: Sequence[Reference]

@@ -17,7 +17,7 @@ from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
 from typing import Any, Literal
 
-from sqlkit.bindings import Binding, bind
+from sqlkit.bindings import Binding, bind, local
 from sqlkit.contracts.contract import EMPTY, KEYWORD, POSITIONAL_ONLY, Cardinality, Contract, read_contracts
 from sqlkit.contracts.items import read_path
 from sqlkit.errors import ContractError, SqlFileError
@@ -101,6 +101,7 @@ def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
     body = _body(contract, binding, names)
     colour = "async " if contract.asynchronous and contract.cardinality is not Cardinality.STREAM else ""
     code = _compiled(f"{colour}def method({_parameters(contract)}): return {body}").replace(
+        co_varnames=tuple([part.name for part in contract.taken]),
         co_name=contract.name,
         co_qualname=f"{contract.interface.__name__}.{contract.name}",
         co_filename=str(statement.path),
@@ -115,7 +116,7 @@ def _method(contract: Contract, statement: Statement) -> Callable[..., Any]:
 
 @lru_cache(maxsize=256)
 def _compiled(source: str) -> CodeType:
-    """Compile a function, all of it on one line: many methods have the same parameters, and then the same code."""
+    """Compile a function, all of it on one line: methods that differ in the names of their parameters have one code."""
     module = compile(source, "<sqlkit>", "exec")
     (code,) = (constant for constant in module.co_consts if isinstance(constant, CodeType))
     return code.replace(co_linetable=_on_first_line(len(code.co_code) // 2))
@@ -130,23 +131,24 @@ def _on_first_line(units: int) -> bytes:
 
 
 def _parameters(contract: Contract) -> str:
-    """Spell the parameters, without their defaults."""
+    """Spell the parameters, without their names and defaults."""
     parts: list[str] = []
     former = None
-    for parameter in contract.taken:
+    for position, parameter in enumerate(contract.taken):
         kind = parameter.kind
         if former is POSITIONAL_ONLY and kind is not POSITIONAL_ONLY:
             parts.append("/")
         if kind is KEYWORD and former is not KEYWORD:
             parts.append("*")
-        parts.append(parameter.name)
+        parts.append(local(position))
         former = kind
     return ", ".join([*parts, "/"] if former is POSITIONAL_ONLY else parts)
 
 
 def _body(contract: Contract, binding: Binding, names: dict[str, Any]) -> str:
-    """Spell the one expression of a method; its names begin with sqlkit_, for those without are the parameters'."""
-    db, arguments = contract.executor, ", ".join(contract.parameters)
+    """Spell the one expression of a method, on its arguments by their positions."""
+    db, *rest = map(local, range(len(contract.taken)))
+    arguments = ", ".join(rest)
     asynchronous = contract.asynchronous
     wait = "await " if asynchronous else ""
     if binding.copy is not None:

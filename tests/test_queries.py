@@ -106,6 +106,31 @@ def test_wrong_argument_is_pythons_type_error(call: Any, message: str, kinds: Ki
         call(kinds, book)
 
 
+class Twins(Protocol):
+    """Two methods of one shape, the second with names that stand in the code of both."""
+
+    def one(self, db: Executor, left: int, *, right: int) -> tuple[int, int]: ...
+    def other(self, sqlkit_run: Executor, sqlkit_query: int, *, sqlkit_variant: int) -> tuple[int, int]: ...
+
+
+def test_methods_of_one_shape_share_their_code_and_nothing_else(tmp_path: Path, book: Connection) -> None:
+    """Each has its own names, whatever they are; the code behind them is compiled once."""
+    text = """
+    -- name: one
+    select :left::int, :right::int;
+    -- name: other
+    select :sqlkit_query::int, :sqlkit_variant::int;
+    """
+    twins: Any = sqlkit.load(Twins, write_sql(tmp_path, text))
+    assert twins.one(book, left=1, right=2) == (1, 2)
+    assert twins.other(sqlkit_run=book, sqlkit_query=1, sqlkit_variant=2) == (1, 2)
+    assert twins.one.__code__.co_code == twins.other.__code__.co_code
+    with pytest.raises(TypeError, match="keyword-only argument: 'sqlkit_variant'"):
+        twins.other(book, 1)
+    with pytest.raises(TypeError, match="keyword-only argument: 'right'"):
+        twins.one(book, 1)
+
+
 def test_method_says_its_address(kinds: Kinds) -> None:
     """Name, qualified name and module are the Protocol's method's."""
     method: Any = kinds.pick
