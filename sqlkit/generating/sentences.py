@@ -9,16 +9,17 @@ __all__ = ["docstring", "method_sentences"]
 
 #: Verbs with which people begin such comments; pydocstyle's rule D401 wants them in the imperative.
 _VERBS = """
-    accept activate add adjust aggregate allow append apply approve archive assign attach ban block book bump calculate
-    cancel change charge check claim clean clear close collect combine complete compute confirm connect convert copy
-    count create decrease deactivate delete detach determine disable discard divide drop empty enable end ensure enqueue
-    erase expire export extend extract fetch fill filter find finish fix flag follow forget freeze gather get give grant
-    group hide import increase increment insert invite join keep limit link list load lock log look make mark match
-    merge move mute open order page pay pick pin place populate post prepare promote provide publish purge put query
-    raise read record refresh register reject release remove rename renew reopen replace reserve reset resolve restore
-    retrieve return revoke save search select send set share show shift skip sort start stop store subscribe sum swap
-    take tell test touch track transfer trim truncate turn unblock undo unlink unlock unsubscribe update upsert use
-    validate verify view withdraw write yield
+    accept activate add adjust aggregate allow append apply approve archive assign attach ban block book borrow bump buy
+    calculate cancel change charge check claim clean clear close collect combine complete compute confirm connect
+    convert copy count create deactivate decrease delete deliver detach determine disable discard dispatch divide drain
+    drop edit elect empty enable end enqueue enrol ensure erase estimate expire export extend extract fetch fill filter
+    find finish fix flag follow forget freeze gather get give grant group hide hire import increase increment insert
+    invite join keep lend limit link list load lock log look make mark match merge move mute open order page pause pay
+    pick pin place populate post prepare print promote provide publish purge put query raise read rebuild receive record
+    refresh refund register reject release remove rename renew reopen replace requeue reserve reset resolve restore
+    resume retire retrieve retry return reverse revoke rotate save search select sell send set share shift show skip
+    sort start stop store submit subscribe sum suspend swap sync take tell test touch track transfer trim truncate turn
+    unban unblock undo unlink unlist unlock unsubscribe update upsert use validate verify view withdraw write yield
 """
 VERBS = frozenset(_VERBS.split())
 
@@ -28,6 +29,16 @@ _PREPOSITIONS = """
     not of on or over per since than that through to under until which who whose with within without
 """
 _BEHIND_NOUNS = frozenset(_PREPOSITIONS.split())
+
+#: Before these stands a verb ("charter a bus"), unless it is a word that never is one ("not a song").
+_ARTICLES = frozenset(("a", "an"))
+_NO_BARE_VERB = ("s", "ly", "ing", "ed")
+_NEVER_VERBS = """
+    all almost both but does each either every exactly first half has here how if is it its just last many never no now
+    nearly once one only or other quite rather same so some such their then there these this those until was were what
+    whatever when whenever where wherever whether which whichever why yet
+"""
+_NO_VERBS = _BEHIND_NOUNS | frozenset(_NEVER_VERBS.split())
 
 
 def _third_person(verb: str) -> str:
@@ -56,6 +67,8 @@ def _imperative(sentence: str, lead: str) -> str:
     bare = re.sub(r"\W", "", word).lower()
     follower = re.sub(r"\W", "", behind.split(" ")[0]).lower() if behind else ""
     if bare in VERBS and bare == word.lower().rstrip(".") and follower not in _BEHIND_NOUNS:
+        return word[:1].upper() + sentence[1:]
+    if follower in _ARTICLES and bare == word.lower() and bare not in _NO_VERBS and not bare.endswith(_NO_BARE_VERB):
         return word[:1].upper() + sentence[1:]
     verb = _THIRD_PERSONS.get(bare)
     if verb and bare == word.lower().rstrip(".") and follower not in _BEHIND_NOUNS:
