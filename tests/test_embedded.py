@@ -157,6 +157,16 @@ def test_data_stay(start: Start, tmp_path: Path) -> None:
         assert ask(server.dsn, "select song_id from songs") == 1
 
 
+def test_git_leaves_it_alone(start: Start, tmp_path: Path) -> None:
+    """The folder of a database is nothing to commit; where somebody wants it otherwise, it stays so."""
+    with start(tmp_path / "db"):
+        ignored = tmp_path / "db/.gitignore"
+        assert ignored.read_text() == "*\n"
+        ignored.unlink()
+    with start(tmp_path / "db"):
+        assert not ignored.exists()
+
+
 def test_second_start_is_quick(start: Start, tmp_path: Path) -> None:
     """Once its files are there, a durable server starts in under a second."""
     start(tmp_path / "db", durable=True).stop()

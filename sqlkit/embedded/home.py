@@ -10,6 +10,7 @@
         users         held shared by every user, exclusively by whoever stops the server
         keeping       held by the keeper
         socket/       the unix socket, mode 0700, unless its path were too long
+        .gitignore    all of it: a database is nothing to commit
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Home:
             home = cls(path.resolve())
             for file in (home.lock, home.users, home.keeping):
                 os.close(locks.open_lock(file))
+            if not home.data.exists():
+                home.keep_from_git()
         except OSError as error:
             raise EmbeddedError(f"{path}: cannot hold a database: {error.strerror or error}") from error
         return home
@@ -106,6 +109,11 @@ class Home:
     def keeping(self) -> Path:
         """The lock of the keeper."""
         return self.folder / "keeping"
+
+    def keep_from_git(self) -> None:
+        """Write the ``.gitignore`` of the folder, unless there is one."""
+        with contextlib.suppress(FileExistsError), open(self.folder / ".gitignore", "x", encoding="utf-8") as file:
+            file.write("*\n")
 
     def cluster_name(self) -> str:
         """Return the name that marks the processes of this data directory, and of no copy of it."""
