@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 import sqlkit
 from sqlkit import Affected, ArgumentError, AsyncExecutor, Executor, RowError
+from sqlkit.operations import look
 from tests import songbook
 from tests.conftest import ROOT
 from tests.songbook import open_transactions, write_sql
@@ -50,6 +51,13 @@ create table public.kinds (
     tags text[],
     twice numeric generated always as (amount * 2) stored
 );
+create table public.closed (title text);
+create function public.refuse() returns trigger language plpgsql as $$begin raise 'closed'; end$$;
+create trigger closed_refuse before insert on public.closed for each statement execute function public.refuse();
+create table public.once (title text, constraint once_title_key unique (title) deferrable initially deferred);
+create table public.slow (title text);
+create function public.sleep() returns trigger language plpgsql as $$begin perform pg_sleep(20); return new; end$$;
+create trigger slow_sleep before insert on public.slow for each row execute function public.sleep();
 """
 
 STATEMENTS = """
@@ -77,6 +85,12 @@ insert into items (title, size) values (:title, :size) returning nullif(size, 7)
 select :word::text || :word::text;
 -- name: nap
 select pg_sleep(:seconds)::text;
+-- name: copy_closed
+copy closed (title) from stdin;
+-- name: copy_once
+copy once (title) from stdin;
+-- name: copy_slow
+copy slow (title) from stdin;
 -- name: copy_label
 copy kinds (label) from stdin;
 -- name: copy_mood
@@ -148,6 +162,9 @@ class Bulk(Protocol):
     def resize(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def echo(self, db: Executor, words: Iterable[Any]) -> list[str]: ...
     def misread(self, db: Executor, items: Iterable[Any]) -> list[int]: ...
+    def copy_closed(self, db: Executor, items: Iterable[Any]) -> Affected: ...
+    def copy_once(self, db: Executor, items: Iterable[Any]) -> Affected: ...
+    def copy_slow(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_label(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_mood(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_doc(self, db: Executor, items: Iterable[Any]) -> Affected: ...
@@ -173,6 +190,9 @@ class AsyncBulk(Protocol):
     async def resize(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def echo(self, db: AsyncExecutor, words: Many) -> list[str]: ...
     async def misread(self, db: AsyncExecutor, items: Many) -> list[int]: ...
+    async def copy_closed(self, db: AsyncExecutor, items: Many) -> Affected: ...
+    async def copy_once(self, db: AsyncExecutor, items: Many) -> Affected: ...
+    async def copy_slow(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_label(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_mood(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_doc(self, db: AsyncExecutor, items: Many) -> Affected: ...
@@ -577,6 +597,22 @@ def test_violated_constraint_leaves_nothing(ground: Ground, name: str, item: Any
         assert "item 1201 of the batch" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("copy_closed", psycopg.errors.RaiseException), ("copy_once", psycopg.errors.UniqueViolation)],
+    ids=["before the first row", "at the end"],
+)
+@pytest.mark.parametrize("place", ["autocommit", "database"])
+def test_copy_refused_as_a_whole_leaves_nothing(
+    bulk_dsn: str, path: Path, colour: bool, place: str, name: str, error: type[psycopg.Error]
+) -> None:
+    """A trigger for the statement refuses it before its rows, a deferred constraint behind them; both undo all."""
+    ground = Ground(bulk_dsn, path, place, colour)
+    for _ in range(5):
+        assert name in ground.fails(error, name, [{"title": "again"}] * 1500)
+    assert ground._select("select title from once") == []
+
+
 def test_row_that_does_not_fit_rolls_the_batch_back(ground: Ground) -> None:
     """A row that breaks its promise, here a null for an int, undoes what all items wrote; a transaction lives on."""
     said = ground.fails(RowError, "misread", some(1100))
@@ -617,6 +653,22 @@ def test_savepoints_of_the_caller_stay(bulk_dsn: str, path: Path, name: str) -> 
         getattr(queries, name)(conn, [Item(title="second", size=1)])
     with psycopg.connect(bulk_dsn) as conn:
         assert conn.execute("select title from items order by title").fetchall() == [("first",), ("second",)]
+
+
+@pytest.mark.parametrize("place", ["autocommit", "transaction"])
+def test_copy_under_way_is_known_by_its_name(bulk_dsn: str, path: Path, place: str) -> None:
+    """While its items come, ``sqlkit status`` shows a copy by its name."""
+    queries: Any = sqlkit.load(Bulk, path)
+    names: set[str | None] = set()
+
+    def looking() -> Iterator[Any]:
+        yield from some(1100)
+        with psycopg.connect(bulk_dsn, autocommit=True) as watcher:
+            names.update(one.name for one in look(watcher, ["sessions"]).sessions)
+
+    with psycopg.connect(bulk_dsn, autocommit=place == "autocommit") as conn:
+        queries.copy_items(conn, looking())
+    assert any(name is not None and name.endswith(".copy_items") for name in names)
 
 
 # What a copy writes into.
@@ -771,9 +823,44 @@ def interrupted(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def test_copy_interrupted_while_the_server_is_behind(bulk_dsn: str, path: Path, colour: bool) -> None:
+    """An interrupt while the last rows wait for a server that reads none ends the copy; its connection serves on."""
+    items = [{"title": "x" * 1000}] * 900  # too many for the sockets, too few to be waited for before the end
+
+    def sync() -> psycopg.Connection[Any]:
+        queries: Any = sqlkit.load(Bulk, path)
+        conn = psycopg.connect(bulk_dsn, autocommit=True)
+        before = signal.signal(signal.SIGALRM, interrupted)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(KeyboardInterrupt):
+                queries.copy_slow(conn, items)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        return conn
+
+    async def on_asyncio() -> None:
+        queries: Any = sqlkit.load(AsyncBulk, path)
+        async with await psycopg.AsyncConnection.connect(bulk_dsn, autocommit=True) as conn:
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.3):
+                    await queries.copy_slow(conn, items)
+            assert conn.info.transaction_status == TransactionStatus.IDLE
+            assert await (await conn.execute("select count(*) from slow")).fetchone() == (0,)
+
+    if colour:
+        songbook.run(on_asyncio())
+    else:
+        with sync() as conn:
+            assert conn.info.transaction_status == TransactionStatus.IDLE
+            assert conn.execute("select count(*) from slow").fetchone() == (0,)
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_batch_interrupted_anywhere_leaves_a_clean_connection(bulk_dsn: str, path: Path) -> None:
-    """Wherever in its chunks an interrupt finds a batch, also between two commands, its pipeline is ended."""
+@BOTH
+def test_bulk_call_interrupted_anywhere_leaves_a_clean_connection(bulk_dsn: str, path: Path, name: str) -> None:
+    """Wherever in its chunks an interrupt finds a call, also between two commands, its pipeline or COPY is ended."""
     queries: Any = sqlkit.load(Bulk, path)
 
     def endless(delay: float) -> Iterator[ItemTuple]:
@@ -788,7 +875,7 @@ def test_batch_interrupted_anywhere_leaves_a_clean_connection(bulk_dsn: str, pat
         with psycopg.connect(bulk_dsn, autocommit=True) as conn:
             for delay in range(1, 25):
                 with pytest.raises(KeyboardInterrupt):
-                    queries.add_items(conn, endless(delay / 1000))
+                    getattr(queries, name)(conn, endless(delay / 1000))
                 assert conn.info.transaction_status == TransactionStatus.IDLE
                 assert conn.execute("select count(*) from items").fetchone() == (0,)
     finally:

@@ -79,7 +79,7 @@ select
     extract(epoch from clock_timestamp() - activity.query_start)::float8 as query_seconds,
     extract(epoch from clock_timestamp() - activity.state_change)::float8 as state_seconds,
     extract(epoch from clock_timestamp() - waits.waitstart)::float8 as waiting_seconds,
-    substring(texts.query, '^(?:[\s(]|--[^\n]*\n)*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
+    substring(texts.query, '^(?:begin;|[\s(]|--[^\n]*\n)*\w+\s*/\*\s*([\w.:-]+)\s*\*/') as name,
     left(texts.query, 1000) as query,
     coalesce(activity.query = '<insufficient privilege>', false) as is_hidden
 from pg_stat_activity as activity
