@@ -70,6 +70,7 @@ class AsyncRooms(Protocol):
 
     async def whose(self, db: AsyncExecutor) -> str: ...
     async def add(self, db: AsyncExecutor, tenant: str) -> str: ...
+    async def copy_all(self, db: AsyncExecutor, rooms: Iterable[dict[str, Any]]) -> Affected: ...
 
 
 @pytest.fixture(scope="module")
@@ -226,6 +227,59 @@ def test_more_clients_than_connections(pooled_dsn: str, direct_dsn: str, rooms: 
             assert conn.execute(served).fetchone() == (TURNS,)
         for conn in held:
             db.take_back(conn)
+
+
+# Copies.
+
+
+@pytest.fixture
+def narrow(sqlkit_server: TestServer, database: str) -> Iterator[str]:
+    """Give the DSN of that database through a PgBouncer with one server connection."""
+    started = PgBouncer(sqlkit_server, size=1)
+    started.start()
+    yield started.dsn(database)
+    started.stop()
+
+
+def refused(mark: int) -> Iterator[dict[str, Any]]:
+    """Give rooms of which one, early, middle or late, is none: behind it, the client goes on sending."""
+    size = 3000
+    return ({"tenant": None if number == size * (mark % 3) // 2 else "x" * 100} for number in range(size + 1))
+
+
+def test_copies_that_are_refused_leave_one_server_connection_to_others(narrow: str, rooms: Rooms) -> None:
+    """Two clients in autocommit, whose copies are refused at any row, take turns and read what they asked for."""
+
+    def work(client: int) -> None:
+        with psycopg.connect(narrow, autocommit=True, prepare_threshold=None) as conn:
+            conn.execute("set search_path = tenant_8")  # for all, here: it is one and the same server connection
+            for turn in range(12):
+                with pytest.raises(psycopg.errors.NotNullViolation):
+                    rooms.copy_all(conn, refused(turn))
+                assert conn.execute("select %s::int", [turn * 2 + client]).fetchone() == (turn * 2 + client,)
+            assert rooms.tenants(conn) == ["tenant_8"]
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(work, range(2)))
+
+
+def test_copies_that_are_refused_on_asyncio(narrow: str, tmp_path: Path) -> None:
+    """The same with two tasks."""
+    queries: AsyncRooms = sqlkit.load(AsyncRooms, write_sql(tmp_path, STATEMENTS))
+
+    async def work(client: int) -> None:
+        async with await psycopg.AsyncConnection.connect(narrow, autocommit=True, prepare_threshold=None) as conn:
+            await conn.execute("set search_path = tenant_8")
+            for turn in range(12):
+                with pytest.raises(psycopg.errors.NotNullViolation):
+                    await queries.copy_all(conn, refused(turn))
+                got = await (await conn.execute("select %s::int", [turn * 2 + client])).fetchone()
+                assert got == (turn * 2 + client,)
+
+    async def main() -> None:
+        await asyncio.gather(work(0), work(1))
+
+    asyncio.run(main())
 
 
 # What would last in a session.
