@@ -8,15 +8,15 @@ fixture            scope    gives
 ================== ======== ==========================================================================
 sqlkit_server      session  a ``TestServer``: ``dsn_for(database)``, ``version``, ``create``, ``drop``
 sqlkit_empty_dsn   function the DSN of a new empty database, dropped afterwards
-sqlkit_template    session  the template: ``sqlkit_migrations``, applied in ``sqlkit_schema``
+sqlkit_template    session  the template: the project's migrations, applied once
 sqlkit_dsn         function the DSN of a clone of the template, for tests that commit
 sqlkit_connection  function a connection to a clone, in a transaction that is rolled back
 sqlkit_proc        session  the template for ``pytest_postgresql.factories.postgresql("sqlkit_proc")``
 ================== ======== ==========================================================================
 
-Ini options: ``sqlkit_migrations`` (a folder, relative to the ini file), ``sqlkit_schema``. The server is
-that of ``SQLKIT_TEST_DSN`` when it is set, else an embedded one, of ``--postgres-bindir`` or
-``SQLKIT_TEST_BINDIR`` if given.
+Ini options: ``sqlkit_migrations`` (a folder, or several, relative to the ini file) and ``sqlkit_schema``; without the
+first, both are those of the one project in ``pyproject.toml``, else the folder ``migrations``. The server is that of
+``SQLKIT_TEST_DSN`` when it is set, else an embedded one, of ``--postgres-bindir`` or ``SQLKIT_TEST_BINDIR`` if given.
 """
 
 from __future__ import annotations
@@ -181,8 +181,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="PostgreSQL's programs for the tests' server (default: find them)",
     )
-    parser.addini("sqlkit_migrations", "the folder of the migrations for the test databases", type="paths")
+    parser.addini(
+        "sqlkit_migrations",
+        "the folder of the migrations for the test databases (default: the one of [tool.sqlkit], or migrations)",
+        type="paths",
+    )
     parser.addini("sqlkit_schema", "the schema that the migrations go to (default: the database's own search path)")
+
+
+def migrated(config: pytest.Config) -> tuple[tuple[Path, ...], str | None]:
+    """Return the folders of migrations and the schema: what the ini file says, else what ``sqlkit check`` takes."""
+    from sqlkit.checking.project import read_projects
+
+    folders: tuple[Path, ...] = tuple(config.getini("sqlkit_migrations"))
+    schema: str | None = config.getini("sqlkit_schema") or None
+    if folders:
+        return folders, schema
+    projects = read_projects(start=config.rootpath)
+    if len(projects) == 1 and projects[0].migrations:
+        return projects[0].migrations, schema or projects[0].schema
+    folder = config.rootpath / "migrations"
+    return (folder,) if any(folder.glob("*.sql")) else (), schema
 
 
 @pytest.fixture(scope="session")
@@ -205,20 +224,20 @@ def sqlkit_empty_dsn(sqlkit_server: TestServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def sqlkit_schema(request: pytest.FixtureRequest) -> str | None:
-    """Give the schema of the ini option ``sqlkit_schema``, or None."""
-    return request.config.getini("sqlkit_schema") or None
+    """Give the schema that the migrations go to, or None."""
+    return migrated(request.config)[1]
 
 
 @pytest.fixture(scope="session")
 def sqlkit_template(
     sqlkit_server: TestServer, sqlkit_schema: str | None, request: pytest.FixtureRequest
 ) -> Iterator[str]:
-    """Give the name of the template database, in which the migrations of ``sqlkit_migrations`` are."""
+    """Give the name of the template database, to which the project's migrations were applied once."""
 
     def load(dsn: str) -> None:
         from sqlkit.migrate import migrate
 
-        for folder in request.config.getini("sqlkit_migrations"):
+        for folder in migrated(request.config)[0]:
             migrate(dsn, folder, schema=sqlkit_schema)
 
     with template(sqlkit_server, load) as database:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -82,6 +83,47 @@ def test_project(project: pytest.Pytester, server: TestServer) -> None:
     before = databases(server)
     project.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=8)
     assert databases(server) == before
+
+
+@pytest.fixture
+def page(project: pytest.Pytester) -> pytest.Pytester:
+    """Make the project that docs/testing.md shows, each block in the file that its first line names."""
+    for path in (project.path / "tox.ini", *project.path.glob("*.py"), *project.path.glob("migrations/*")):
+        path.unlink()
+    text = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```\w+\n(.*?)```", text, re.DOTALL):
+        if named := re.match(r"(?:--|#) (\S+\.(?:sql|py|toml))\n", block):
+            (project.path / named[1]).write_text(block, encoding="utf-8")
+    return project
+
+
+def test_the_page(page: pytest.Pytester) -> None:
+    """The project of docs/testing.md, typed by hand, passes; its migrations are those of pyproject.toml."""
+    page.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("config", "schema"),
+    [
+        ('[tool.sqlkit]\nmigrations = "db"\nschema = "band"\n', "band"),
+        ("", "public"),
+        ('[tool.pytest.ini_options]\nsqlkit_migrations = "db"\nsqlkit_schema = "own"\n', "own"),
+        ('[tool.sqlkit]\nmigrations = "db"\nschema = "band"\n[tool.pytest.ini_options]\nsqlkit_schema = "own"', "own"),
+    ],
+)
+def test_where_the_migrations_are(page: pytest.Pytester, config: str, schema: str) -> None:
+    """They are the ini file's, else the project's, else the folder of that name; and so is the schema."""
+    if config:
+        (page.path / "migrations").rename(page.path / "db")
+    (page.path / "pyproject.toml").write_text(config or "[tool.pytest.ini_options]\n")
+    page.makepyfile(
+        test_songbook=f"""
+        def test_there(sqlkit_connection):
+            found = sqlkit_connection.execute("select to_regclass('{schema}.songs') is not null").fetchone()
+            assert found == (True,)
+        """
+    )
+    page.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
 def test_project_on_several_workers(project: pytest.Pytester, server: TestServer) -> None:
