@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from sqlkit.operations.backups import (
     Progress,
     backup,
     read_manifest,
+    rehearse_restore,
     restore,
     taking,
     verify_backup,
@@ -109,11 +111,21 @@ def test_a_schema_that_is_not_there(dsn: str, tmp_path: Path) -> None:
 
 def test_a_server_that_is_away(tmp_path: Path) -> None:
     """The reason is told, and which server it is, without the password."""
-    where = r"^postgresql://someone:\*\*\*@127.0.0.1:1/nowhere: the server cannot be asked: "
+    where = r"^postgresql://someone:\*\*\*@127.0.0.1:1/nowhere: the server cannot be reached: .*: start it"
     with pytest.raises(BackupError, match=where) as caught:
         backup("postgresql://someone:secret@127.0.0.1:1/nowhere", tmp_path)
     assert "secret" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_away_when_restoring(shop: str, tmp_path: Path) -> None:
+    """A restore says which server it means, without the password."""
+    taken = backup(shop, tmp_path, schema="shop")
+    where = r"^postgresql://someone:\*\*\*@127.0.0.1:1/postgres: the server cannot be reached: .*: start it"
+    for restoring in (restore, rehearse_restore):
+        with pytest.raises(BackupError, match=where) as caught:
+            restoring("postgresql://someone:secret@127.0.0.1:1/nowhere", taken.path)
+        assert "secret" not in str(caught.value)
 
 
 def test_a_server_that_refuses(server: TestServer, tmp_path: Path) -> None:
@@ -237,6 +249,69 @@ def test_a_table_that_is_let_go_in_time(shop: str, tmp_path: Path) -> None:
         mover.execute("lock table shop.goods in access exclusive mode")
         taken = backup(shop, tmp_path, schema="shop", progress=lambda told: mover.rollback())
     assert taken.manifest.tables == {"shop.goods": 100, "shop.sales_1": 50}
+
+
+#: What pg_dump reads and cannot lock beforehand, nor wait for with a bound.
+UNLOCKED = {
+    "sequence shop.numbers": "create sequence shop.numbers",
+    "view shop.cheap": "create view shop.cheap as select * from shop.goods",
+    "materialized view shop.kept": "create materialized view shop.kept as select * from shop.goods",
+}
+
+
+@pytest.mark.parametrize("what", UNLOCKED)
+def test_a_sequence_or_a_view_that_nobody_may_read(shop: str, tmp_path: Path, what: str) -> None:
+    """It is waited for as long as is said, told of by name, and left out once it is gone."""
+    name = what.rpartition(" ")[2]
+    told: list[Progress] = []
+    with psycopg.connect(shop, application_name="mover") as mover:
+        mover.execute(UNLOCKED[what].encode())
+        mover.commit()
+        mover.execute(f"drop {what}".encode())
+        words = f"{name} is held by process {mover.info.backend_pid} (mover), in a transaction of "
+        with pytest.raises(BackupError, match=r"no lock within 0\.8 s: end that, or wait longer") as refused:
+            backup(shop, tmp_path, schema="shop", lock_timeout=0.8)
+        assert str(refused.value).startswith(f"shop: {words}")
+        assert list(tmp_path.iterdir()) == []
+
+        def gone(progress: Progress) -> None:
+            told.append(progress)
+            mover.commit()
+
+        taken = backup(shop, tmp_path, schema="shop", progress=gone)
+    assert told[0].stage == "lock"
+    assert told[0].what.startswith(words)
+    program = find_program("pg_restore", int(taken.manifest.pg_dump.split(".")[0])).path
+    listed = subprocess.run([program, "--list", taken.path / "dump"], capture_output=True, text=True, check=True)
+    assert "goods" in listed.stdout
+    assert name.partition(".")[2] not in listed.stdout
+
+
+def test_a_circle_of_waiters(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds what pg_dump waits for, and waits for the snapshot, goes before: the backup begins anew."""
+    with psycopg.connect(shop, autocommit=True) as conn:
+        conn.execute("create sequence shop.numbers")
+    dropping: list[Thread] = []
+
+    def drop(dsn: str) -> None:
+        with psycopg.connect(dsn) as conn:
+            conn.execute("drop sequence shop.numbers")
+            conn.execute("alter table shop.goods add column more int")
+
+    @contextmanager
+    def raced(dsn: str, schema: str | None, bound: Waiting) -> Iterator[Any]:
+        with held_snapshot(dsn, schema, bound) as snapshot:
+            if not dropping:
+                dropping.append(Thread(target=drop, args=[dsn]))
+                dropping[0].start()
+                with psycopg.connect(dsn) as conn:
+                    waiting = "select count(*) from pg_locks where not granted and relation = 'shop.goods'::regclass"
+                    wait_until(lambda: conn.execute(waiting).fetchone() == (1,), "the change waits")
+            yield snapshot
+
+    monkeypatch.setattr(taking, "held_snapshot", raced)
+    assert backup(shop, tmp_path, schema="shop", lock_timeout=20).manifest.tables["shop.goods"] == 100
+    dropping[0].join()
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 1e9, float("nan")])

@@ -170,9 +170,11 @@ def test_a_connection_that_is_lost(server: TestServer, dsn: str, tmp_path: Path)
 
         taking = Thread(target=take)
         taking.start()
-        waiting = "select from pg_stat_activity where application_name = 'sqlkit backup' and wait_event_type = 'Lock'"
+        waiting = (
+            "select from pg_stat_activity where application_name like 'sqlkit backup%' and wait_event_type = 'Lock'"
+        )
         wait_until(lambda: admin.execute(waiting).fetchall(), "pg_dump is in the middle")
-        end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sqlkit backup'"
+        end = "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'sqlkit backup%'"
         wait_until(lambda: len(admin.execute(end).fetchall()) >= 2 or raised, "its connections are ended")
         taking.join(30)
     assert isinstance(raised[0], BackupError)

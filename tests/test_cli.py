@@ -475,8 +475,20 @@ def test_health_of_what_does_not_answer(run: Run, form: list[str]) -> None:
     assert result.exit_code == 1
     assert "refused" in result.stdout
     assert "secret" not in result.output
+    said = json.loads(result.stdout)["reasons"][0] if form else result.stdout.splitlines()[1]
+    assert said.startswith("the server cannot be reached: ")
+    assert said.endswith("Connection refused: start it, or name another")
     if form:
         assert json.loads(result.stdout)["healthy"] is False
+
+
+@pytest.mark.parametrize("command", [("status",), ("top", "--once"), ("diagram",), ("reset", "--app", "soleil")])
+def test_a_server_that_is_away_is_named(run: Run, command: tuple[str, ...]) -> None:
+    """A command for a server that is away says which one it means, without the password."""
+    result = run(*command, "--dsn", UNREACHABLE)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "postgresql://someone:***@127.0.0.1:1/nowhere: the server cannot be reached: " in result.stderr
+    assert "secret" not in result.stderr
 
 
 @pytest.mark.parametrize(

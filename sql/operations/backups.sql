@@ -97,6 +97,57 @@ where
     and schemas.nspname = any(:schemas)   --? optional
 order by not locks.granted, activity.xact_start, schemas.nspname, tables.relname;
 
+-- name: list_waits
+-- At which relations the connections of an application wait for a lock, be it of a sequence or a view, and
+-- for whom; in a circle where that one waits for this connection or for one of those. In a transaction
+-- `forget_activity` goes before it.
+select
+    schemas.nspname::text as schema_name,
+    relations.relname::text as table_name,
+    blockers.pid,
+    activity.application_name,
+    exists(
+        select from pg_locks as held
+        where held.pid = blockers.pid and held.relation = waits.relation and held.granted
+    ) as holds,
+    extract(epoch from clock_timestamp() - activity.xact_start)::double precision as seconds,
+    coalesce(
+        pg_blocking_pids(blockers.pid) && (
+            select array_agg(own.pid) from pg_stat_activity as own
+            where own.application_name = :application or own.pid = pg_backend_pid()
+        ),
+        false
+    ) as in_circle
+from pg_stat_activity as waiters
+inner join pg_locks as waits
+    on waiters.pid = waits.pid and not waits.granted
+inner join pg_class as relations
+    on waits.relation = relations.oid
+inner join pg_namespace as schemas
+    on relations.relnamespace = schemas.oid
+cross join lateral unnest(pg_blocking_pids(waits.pid)) as blockers (pid)
+left join pg_stat_activity as activity
+    on blockers.pid = activity.pid
+where waiters.application_name = :application
+order by activity.xact_start, schemas.nspname, relations.relname;
+
+-- name: forget_activity
+-- Lets this transaction see who is at what now, and not when it first asked.
+select count(pg_stat_clear_snapshot()::text) as forgotten;
+
+-- name: has_lost
+-- Whether a relation or a function that this transaction's snapshot has is gone: names are looked up as they
+-- are now, and what has none is written as its number.
+select
+    exists (
+        select from pg_class
+        where oid::regclass::text ~ '^[0-9]+$'
+    )
+    or exists (
+        select from pg_proc
+        where oid::regproc::text ~ '^[0-9]+$'
+    ) as has_lost;
+
 -- name: list_schemas
 -- The schemas of this database that are not the server's own.
 select nspname::text as schema_name

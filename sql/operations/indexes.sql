@@ -284,6 +284,29 @@ where
     )
 order by extra.indexrelid, kept.indnkeyatts, kept.indexrelid;
 
+-- name: list_locked
+-- The tables with indexes that somebody locks against readers, or waits to: of these, definitions are not read.
+select distinct relations.relname::text as table_name
+from pg_locks as locks
+left join pg_index as own
+    on locks.relation = own.indexrelid
+inner join pg_class as relations
+    on coalesce(own.indrelid, locks.relation) = relations.oid
+inner join pg_namespace as schemas
+    on relations.relnamespace = schemas.oid
+where
+    locks.mode = 'AccessExclusiveLock'
+    and locks.database in (
+        select databases.oid
+        from pg_database as databases
+        where databases.datname = current_database()
+    )
+    and locks.pid is distinct from pg_backend_pid()
+    and relations.relhasindex
+    and schemas.nspname !~ '^pg_'
+    and schemas.nspname <> 'information_schema'
+order by table_name;
+
 -- name: list_unindexed_keys
 -- The foreign keys whose columns no index begins with, those of the largest tables first: each row that is
 -- deleted from the table that is referred to reads the whole table that refers to it, and so does a join

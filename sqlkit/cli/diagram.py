@@ -9,13 +9,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-import psycopg
 import typer
 
 from sqlkit.apps import MIGRATIONS
-from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_target
+from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, connected, opened_target
 from sqlkit.errors import ConfigurationError
 from sqlkit.operations.diagram import diagram
+from sqlkit.settings import Settings
 
 __all__ = ["app_named", "diagram_command", "migrate_app"]
 
@@ -37,24 +37,24 @@ def diagram_command(
     """
     if app is not None:
         app_named(app)
-    with _target(app, dsn, folder, schema) as (found, name), psycopg.connect(found) as conn:
+    with _target(app, dsn, folder, schema) as (settings, name), connected(settings, "diagram") as conn:
         typer.echo(diagram(conn, name), nl=False)
 
 
 @contextmanager
 def _target(
     app: str | None, dsn: str | None, folder: Path | None, schema: str | None
-) -> Iterator[tuple[str, str | None]]:
-    """Give the DSN of the database to draw, and the schema."""
+) -> Iterator[tuple[Settings, str | None]]:
+    """Give the settings of the database to draw, and the schema."""
     if app is None or dsn is not None or folder is not None:
         with opened_target(dsn, folder, schema=schema) as target:
-            yield target.settings.dsn(), target.settings.schema or app
+            yield target.settings, target.settings.schema or app
         return
     from sqlkit.embedded.scratch import scratch_server
 
     with scratch_server(FOLDER_PREFIX) as server:
         migrate_app(server.dsn, app, schema or app)
-        yield server.dsn, schema or app
+        yield Settings(url=server.dsn), schema or app
 
 
 def app_named(name: str) -> Path:

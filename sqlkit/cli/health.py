@@ -13,6 +13,7 @@ import typer
 from sqlkit.cli.output import answers
 from sqlkit.cli.target import DsnOption, FolderOption, opened_target
 from sqlkit.database import Database
+from sqlkit.database.unreachable import refusal
 from sqlkit.errors import ConfigurationError, EmbeddedError, PoolExhausted
 from sqlkit.operations.units import seconds_text
 from sqlkit.settings import Settings
@@ -59,7 +60,8 @@ def _ask_server(settings: Settings, within: float) -> dict[str, Any]:
         with Database.connect(settings, connect_timeout=within, **one) as db:
             return asdict(db.health(within)) | place
     except PoolExhausted as error:
-        return {"healthy": False, "reasons": [" ".join(str(error.__cause__ or error).split())]} | place
+        reason = refusal(error.__cause__) if error.__cause__ else str(error)
+        return {"healthy": False, "reasons": [reason]} | place
 
 
 def _caches(within: float) -> list[dict[str, Any]]:

@@ -14,16 +14,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
+import psycopg
 import typer
 
 from sqlkit.cli.output import say
+from sqlkit.database.unreachable import unreachable
 from sqlkit.embedded import Embedded
 from sqlkit.errors import ConfigurationError
 from sqlkit.settings import Settings
 
-__all__ = ["FOLDER", "DsnOption", "FolderOption", "SchemaOption", "Target", "opened_target"]
+__all__ = ["FOLDER", "DsnOption", "FolderOption", "SchemaOption", "Target", "connected", "opened_target"]
 
 #: Where the embedded server is kept, below the working directory.
 FOLDER = Path(".sqlkit")
@@ -83,6 +85,17 @@ def opened_target(
         reason = " (no database is named)" if folder is None and configured else ""
         say(f"using the embedded PostgreSQL {server.version} in {place}{reason}")
         yield Target(Settings(url=server.dsn, **schema_given), server)
+
+
+@contextmanager
+def connected(settings: Settings, command: str) -> Generator[psycopg.Connection[Any]]:
+    """Give a connection for a command; ConfigurationError that names the server where there is none."""
+    try:
+        conn = psycopg.connect(settings.dsn(), application_name=f"sqlkit {command}")
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(unreachable(settings.safe_dsn, error)) from error
+    with conn:
+        yield conn
 
 
 def _named(dsn: str, schema_given: dict[str, str]) -> Settings:

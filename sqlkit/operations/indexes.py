@@ -110,6 +110,10 @@ class IndexQueries(Protocol):
         """Return the indexes that another one makes superfluous."""
         ...
 
+    def list_locked(self, db: Executor) -> list[str]:
+        """Return the tables whose indexes cannot be read."""
+        ...
+
     def list_unindexed_keys(self, db: Executor) -> list[UnindexedKey]:
         """Return the foreign keys without an index."""
         ...
@@ -124,6 +128,10 @@ class AsyncIndexQueries(Protocol):
 
     async def list_duplicates(self, db: AsyncExecutor) -> list[Duplicate]:
         """Return the indexes that another one makes superfluous."""
+        ...
+
+    async def list_locked(self, db: AsyncExecutor) -> list[str]:
+        """Return the tables whose indexes cannot be read."""
         ...
 
     async def list_unindexed_keys(self, db: AsyncExecutor) -> list[UnindexedKey]:

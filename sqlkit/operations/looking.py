@@ -44,9 +44,13 @@ QUERIES: Mapping[ViewName, tuple[Any, Any]] = {
     "reach": (reach.list_reach, async_reach.list_reach),
     "tables": (tables.list_tables, async_tables.list_tables),
     "indexes": (indexes.list_indexes, async_indexes.list_indexes),
+    "locked": (indexes.list_locked, async_indexes.list_locked),
     "duplicates": (indexes.list_duplicates, async_indexes.list_duplicates),
     "unindexed_keys": (indexes.list_unindexed_keys, async_indexes.list_unindexed_keys),
 }
+
+#: What is asked for with a view, to tell what is missing of it.
+WITH: Mapping[ViewName, ViewName] = {"statements": "statistics", "duplicates": "locked"}
 
 
 @overload
@@ -86,7 +90,8 @@ def look(
     named = set(views)
     for view in sorted(named.difference(ALL)):
         raise ArgumentError(f"look: there is no view {view!r}: {', '.join(ALL)}")
-    wanted = {"server", *named} | ({"statistics"} if "statements" in named else set())
+    wanted: set[ViewName] = {"server", *named}
+    wanted |= {with_it for view, with_it in WITH.items() if view in named}
     tour = Tour(
         [view for view in ALL if view in wanted],
         within,

@@ -33,6 +33,7 @@ ViewName: TypeAlias = Literal[
     "reach",
     "tables",
     "indexes",
+    "locked",
     "duplicates",
     "unindexed_keys",
 ]
@@ -65,6 +66,7 @@ class Overview(BaseModel):
     reach: list[Reach] = []
     tables: list[Table] = []
     indexes: list[Index] = []
+    locked: list[str] = []
     duplicates: list[Duplicate] = []
     unindexed_keys: list[UnindexedKey] = []
     missing: list[Missing] = []
@@ -167,25 +169,35 @@ def _of_tables(seen: Overview) -> list[Missing]:
     locked = [one for one in seen.tables if one.is_locked]
     found = []
     if closed and seen.server is not None:
-        reason = f"the bloat of {_named(closed)} is unknown: the role {seen.server.user_name} may not read them"
-        found.append(Missing(view="tables", reason=reason, remedy=_grant("pg_read_all_data", seen.server.user_name)))
+        role, names = seen.server.user_name, _named(one.table_name for one in closed)
+        reason = f"the bloat of {names} is unknown: the role {role} may not read them"
+        remedy = f"grant select on them, or {_grant('pg_read_all_data', role)}"
+        found.append(Missing(view="tables", reason=reason, remedy=f"{remedy}, which lets it read every row there is"))
     if unknown:
-        reason = f"the bloat of {_named(unknown)} is unknown: they were never analyzed"
+        reason = f"the bloat of {_named(one.table_name for one in unknown)} is unknown: they were never analyzed"
         found.append(Missing(view="tables", reason=reason, remedy="analyze"))
     if locked:
-        found.append(Missing(view="tables", reason=f"the sizes of {_named(locked)} are old: they are locked"))
+        found.append(
+            Missing(
+                view="tables",
+                reason=f"the sizes of {_named(one.table_name for one in locked)} are old: they are locked",
+            )
+        )
     if locked_indexes := [one for one in seen.indexes if one.definition is None]:
-        names = _named(locked_indexes)
+        names = _named(one.table_name for one in locked_indexes)
         reason = f"sizes of the indexes of {names} are old, definitions and duplicates unknown: they are locked"
         found.append(Missing(view="indexes", reason=reason))
+    elif seen.locked:
+        reason = f"those of {_named(seen.locked)} are left out: they are locked"
+        found.append(Missing(view="duplicates", reason=reason))
     if closed_partitions := [one.table_name for one in seen.reach if one.is_locked]:
         reason = f"how far {', '.join(closed_partitions)} reaches is unknown: a partition is locked"
         found.append(Missing(view="reach", reason=reason))
     return found
 
 
-def _named(those: Iterable[Table | Index]) -> str:
-    names = list(dict.fromkeys(one.table_name for one in those))
+def _named(those: Iterable[str]) -> str:
+    names = list(dict.fromkeys(those))
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

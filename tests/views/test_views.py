@@ -290,6 +290,10 @@ def test_locked_table(shop: str, conn: psycopg.Connection) -> None:
         eventually(lambda: not look(conn, ["sessions"]).trees)
         held = look(conn)
         alone = look(conn, ["indexes", "duplicates", "unindexed_keys"])
+        duplicates = look(conn, ["duplicates"])
+    assert (held.locked, alone.locked, duplicates.locked) == (["orders"], ["orders"], ["orders"])
+    assert [str(one) for one in duplicates.missing] == ["duplicates: those of orders are left out: they are locked"]
+    assert look(conn, ["duplicates"]).missing == []
     assert [one.view for one in alone.missing] == ["indexes"]
     assert {one.table_name for one in alone.indexes if one.definition is None} == {"orders"}
     orders = next(one for one in held.tables if one.table_name == "orders")

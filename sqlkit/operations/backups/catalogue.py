@@ -34,7 +34,7 @@ class StoredTable(NamedTuple):
 
 
 class Blocker(NamedTuple):
-    """Who holds a table so that nobody may read it, or waits to, and for how long its transaction has been open."""
+    """Who holds a relation so that nobody may read it, or waits to, and for how long its transaction has been open."""
 
     schema_name: str
     table_name: str
@@ -42,6 +42,7 @@ class Blocker(NamedTuple):
     application_name: str | None
     holds: bool | None
     seconds: float | None
+    in_circle: bool = False  # who is in the way waits for us
 
     def __str__(self) -> str:
         who = f"process {self.pid}" + (f" ({self.application_name})" if self.application_name else "")
@@ -99,6 +100,18 @@ class BackupQueries(Protocol):
 
     def list_blockers(self, db: Executor, *, schemas: list[str] | None = None) -> list[Blocker]:
         """Return who keeps others from reading tables."""
+        ...
+
+    def list_waits(self, db: Executor, *, application: str) -> list[Blocker]:
+        """Return whom an application's connections wait for, and at what."""
+        ...
+
+    def forget_activity(self, db: Executor) -> int:
+        """Let a transaction see who is at what now."""
+        ...
+
+    def has_lost(self, db: Executor) -> bool:
+        """Tell whether something that a transaction's snapshot has is gone by now."""
         ...
 
     def list_schemas(self, db: Executor) -> list[str]:

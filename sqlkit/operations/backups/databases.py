@@ -13,10 +13,12 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
+from sqlkit.database.unreachable import unreachable
 from sqlkit.errors import BackupError
 from sqlkit.migrate.urls import EXTENSIONS, database_url
 from sqlkit.operations.backups.catalogue import catalogue
 from sqlkit.operations.backups.manifest import Locale, Manifest
+from sqlkit.settings import Settings
 
 __all__ = ["Place", "connected", "drop_schemas", "make_extension", "make_roles", "opened_place", "prepare"]
 
@@ -39,7 +41,7 @@ def connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     try:
         conn = psycopg.connect(dsn, autocommit=True, application_name="sqlkit restore")
     except psycopg.OperationalError as error:
-        raise BackupError(f"restore: {' '.join(str(error).split())}") from error
+        raise BackupError(unreachable(Settings(url=dsn).safe_dsn, error)) from error
     with conn:
         catalogue.lift_timeouts(conn)
         catalogue.see_all_rows(conn)

@@ -53,11 +53,11 @@ class Stopped(BackupError):
     """Somebody asked for an end before there was one; nothing was left behind."""
 
 
-def command_conninfo(dsn: str, conn: psycopg.Connection[Any]) -> str:
+def command_conninfo(dsn: str, conn: psycopg.Connection[Any], application: str | None = None) -> str:
     """Return a DSN for a command line, which every process may read: without the password.
 
-    It names the server and the database that ``conn`` is connected to, for a DSN may have several. ConfigurationError
-    for a secret that libpq takes from no other place.
+    It names the server and the database that ``conn`` is connected to, for a DSN may have several, and the application
+    where that is given. ConfigurationError for a secret that libpq takes from no other place.
     """
     parts = {name: str(value) for name, value in conninfo_to_dict(dsn).items() if value is not None}
     parts |= {"host": conn.info.host, "port": str(conn.info.port), "dbname": conn.info.dbname}
@@ -66,7 +66,7 @@ def command_conninfo(dsn: str, conn: psycopg.Connection[Any]) -> str:
     for name in parts:
         if name in ("sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"):
             raise ConfigurationError(f"{name}: would stand on a command line: use a service file or a key without one")
-    parts.setdefault("application_name", "sqlkit backup")
+    parts["application_name"] = application or parts.get("application_name", "sqlkit backup")
     return make_conninfo("", **parts)
 
 
@@ -115,12 +115,21 @@ class Child:
 
     def wait(self, stop: threading.Event | None = None) -> int:
         """Wait for its end and return its status; Stopped where ``stop`` is set before."""
+        while (status := self.wait_for(POLL_SECONDS, stop)) is None:
+            pass
+        return status
+
+    def wait_for(self, seconds: float, stop: threading.Event | None = None) -> int | None:
+        """Wait for its end, but so many seconds at most; None where it runs yet. Otherwise as ``wait``."""
+        until = time.monotonic() + seconds
         while True:
             try:
                 status = self._process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 if stop is not None and stop.is_set():
                     raise Stopped(f"{self.name}: stopped") from None
+                if time.monotonic() >= until:
+                    return None
                 continue
             self._listener.join(LEAVE_SECONDS)
             return status

@@ -31,11 +31,19 @@ SOON_SECONDS = 1.0  # of them before anybody is told that there is a wait
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long a table that is locked is waited for, who hears of it, and what ends it."""
+    """How long a lock is waited for, who hears of it, and what ends it."""
 
     seconds: float = LOCK_SECONDS
     told: Told | None = None
     stop: threading.Event | None = None
+
+    def go_on(self, waited: float, where: str, who: str) -> None:
+        """Tell of a wait and who is in the way; BackupError where it has been long enough."""
+        if waited >= self.seconds:
+            end = "end that, or wait longer for it (--lock-timeout)"
+            raise BackupError(f"{where}: {who}: no lock within {self.seconds:g} s: {end}")
+        if self.told is not None:
+            self.told(Progress("lock", round(waited), max(1, round(self.seconds)), who))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +111,7 @@ def _wait_for_tables(conn: psycopg.Connection[Any], schemas: list[str] | None, w
             blockers = catalogue.list_blockers(conn, schemas=schemas)
         waited = time.monotonic() - began
         who = str(blockers[0]) if blockers else "a table is locked"
-        if waited >= waiting.seconds:
-            raise BackupError(
-                f"{schemas[0] if schemas else conn.info.dbname}: {who}: no lock within {waiting.seconds:g} s: end that,"
-                " or wait longer for it (--lock-timeout)"
-            )
-        if waiting.told is not None:
-            waiting.told(Progress("lock", round(waited), max(1, round(waiting.seconds)), who))
+        waiting.go_on(waited, schemas[0] if schemas else conn.info.dbname, who)
 
 
 def _names(tables: Sequence[StoredTable]) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,8 +15,9 @@ from pathlib import Path
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from sqlkit.database.pooling import is_refusal
+from sqlkit.database.unreachable import unreachable
 from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
+from sqlkit.operations.backups.catalogue import catalogue
 from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
@@ -31,6 +33,7 @@ DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
 #: What pg_dump says when it or a worker of its could not have a table's lock in time.
 REFUSED = re.compile("could not obtain lock on relation|query was: LOCK TABLE", re.IGNORECASE)
 LOCK_MILLISECONDS = 5000  # for pg_dump to lock what the snapshot's connection has locked already
+WATCH_SECONDS = 0.5  # after which it is looked at whether pg_dump waits: for a sequence or a view it has no bound
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.5
 
@@ -70,8 +73,7 @@ def backup(
     It is pg_dump's directory format, by ``jobs`` connections at once, with a manifest of checksums and row counts that
     are of the same snapshot as the rows. The folder has its name, of the schema and the time, when all is on the disk.
     ``rehearse`` restores it into a database that is dropped again, and compares. Then, with ``keep``, complete backups
-    that are older leave, but never the last good one. A table that nobody may read at the moment, for its form is
-    being changed, is waited for, for ``lock_timeout`` seconds at most.
+    that X
 
     ``progress`` is called after each step, ``stop`` ends it early with nothing left behind. Raises BackupError,
     ConfigurationError.
@@ -144,9 +146,9 @@ class _Work:
         try:
             snapshot, program, counts = self.dumped(half)
         except psycopg.OperationalError as error:
-            said = error.diag.message_primary or " ".join(str(error).split())
-            state = "refuses" if is_refusal(error) else "cannot be asked"
-            raise BackupError(f"{self.where}: the server {state}: {said}") from error
+            if error.diag.message_primary is None:  # it was never connected, or is no longer
+                raise BackupError(unreachable(self.where, error)) from error
+            raise BackupError(f"{self.where}: the server refuses: {error.diag.message_primary}") from error
         try:
             files = file_checksums(half.path, self.checked(half.path))
             manifest = self.manifest(snapshot, program, counts, files)
@@ -168,7 +170,7 @@ class _Work:
                 cancelled_by(self.stop, snapshot.conn),
             ):
                 program = find_program("pg_dump", snapshot.database.server_version // 10000, self.bindirs)
-                counts = self.dump(half, snapshot, program)
+                counts = self.dump(half, snapshot, program, waiting)
             if counts is not None:
                 return snapshot, program, counts
             _clear(half.path / DUMP)
@@ -176,8 +178,8 @@ class _Work:
                 raise Stopped("backup: stopped")
         raise BackupError(f"{self.schema or 'backup'}: its tables are changed again and again: try at a quieter time")
 
-    def dump(self, half: Unfinished, snapshot: Snapshot, program: Program) -> dict[str, int] | None:
-        """Run pg_dump on the snapshot and count its rows meanwhile; None where it could not lock a table."""
+    def dump(self, half: Unfinished, snapshot: Snapshot, program: Program, waiting: Waiting) -> dict[str, int] | None:
+        """Run pg_dump on the snapshot and count its rows meanwhile; None where somebody came between."""
         sizes = {f"{one.schema_name}.{one.table_name}": (one.size or 0) + 8192 for one in snapshot.tables}
         done = Weighed("dump", sizes, self.jobs, self.told)
         with started(
@@ -187,13 +189,29 @@ class _Work:
             held=[half.held],
         ) as child:
             counts = self.count(snapshot, child)
-            status = child.wait(self.stop)
+            status = self.ended(snapshot, child, waiting)
         if status == 0:
             done.finish()
             return counts
-        if child.has_said(REFUSED):
+        if status is None or child.has_said(REFUSED) or catalogue.has_lost(snapshot.conn):
             return None
         raise child.failure(status)
+
+    def ended(self, snapshot: Snapshot, child: Child, waiting: Waiting) -> int | None:
+        """Return how pg_dump ended; None where it waits for somebody who waits for the snapshot.
+
+        BackupError that names what and whom it waits for, where that takes longer than ``waiting`` says.
+        """
+        began: float | None = None
+        while (status := child.wait_for(WATCH_SECONDS, self.stop)) is None:
+            catalogue.forget_activity(snapshot.conn)
+            waits = catalogue.list_waits(snapshot.conn, application=_application(snapshot))
+            if any(one.in_circle for one in waits):
+                break
+            began = (began or time.monotonic()) if waits else None
+            if began is not None:
+                waiting.go_on(time.monotonic() - began, self.schema or snapshot.database.name, str(waits[0]))
+        return status
 
     def command(self, place: Path, snapshot: Snapshot, program: Program) -> list[str]:
         """Return pg_dump's command line."""
@@ -202,7 +220,7 @@ class _Work:
             "--verbose",
             "--no-password",
             "--no-subscriptions",
-            f"--dbname={command_conninfo(self.dsn, snapshot.conn)}",
+            f"--dbname={command_conninfo(self.dsn, snapshot.conn, _application(snapshot))}",
         ]
         options.append(f"--lock-wait-timeout={LOCK_MILLISECONDS}")
         if self.schema is not None:
@@ -259,6 +277,11 @@ class _Work:
             tables=counts,
             files=files,
         )
+
+
+def _application(snapshot: Snapshot) -> str:
+    """Return the name by which the connections of one backup's pg_dump are known."""
+    return f"sqlkit backup {snapshot.name}"
 
 
 def _pattern(schema: str) -> str:
