@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import signal
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +19,7 @@ from psycopg.pq import TransactionStatus
 import sqlkit
 from sqlkit import UNSET, ArgumentError, AsyncDatabase, AsyncExecutor, Database, Executor
 from tests import songbook
-from tests.songbook import run, write_sql
+from tests.songbook import open_transactions, run, write_sql
 from tests.talking import Talk, listening
 
 module_database = songbook.module_database
@@ -31,6 +36,9 @@ select count(*) from pg_catalog.pg_am;
 
 -- name: divide
 select 10 / :number::int;
+
+-- name: nap
+select pg_sleep(:seconds)::text;
 
 -- name: tell
 select tell(:what);
@@ -52,6 +60,7 @@ class Asking(Protocol):
     def setting(self, db: Executor, name: str) -> str: ...
     def count_methods(self, db: Executor) -> int: ...
     def divide(self, db: Executor, number: int) -> int: ...
+    def nap(self, db: Executor, seconds: float) -> str: ...
     def tell(self, db: Executor, what: str) -> str: ...
 
 
@@ -60,6 +69,7 @@ class AsyncAsking(Protocol):
 
     async def count_methods(self, db: AsyncExecutor) -> int: ...
     async def divide(self, db: AsyncExecutor, number: int) -> int: ...
+    async def nap(self, db: AsyncExecutor, seconds: float) -> str: ...
 
 
 @pytest.fixture
@@ -233,3 +243,58 @@ def test_notices_reach_their_handlers(where: str, module_database: str, one: Dat
                 asking.tell(one if where == "database" else conn, f"number {number}")
                 listener._notice_handlers.clear()
     assert heard == ["number 0", "number 1", "number 2"]
+
+
+INTERRUPTED = """
+import os, signal, sys, threading, time
+import sqlkit
+from sqlkit import Database
+from tests.test_begin import Asking
+
+dsn, path = sys.argv[1:]
+asking: Asking = sqlkit.load(Asking, path)
+with Database.connect(dsn, pool_max_size=1) as db:
+    assert asking.count_methods(db) > 0
+    threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT]).start()
+    started = time.monotonic()
+    try:
+        with db.transaction() as conn:
+            asking.nap(conn, 30)
+    except KeyboardInterrupt:
+        assert time.monotonic() - started < 10
+        with db.transaction() as conn:
+            assert asking.nap(conn, 0) == ""
+            print("interrupted", conn.info.transaction_status.name, db.status().checked_out)
+    print(db.status().checked_out)
+"""
+
+
+def test_interrupt_of_the_query_that_begins(module_database: str, tmp_path: Path) -> None:
+    """Ctrl-C while BEGIN and the first query are under way ends both; the next block begins anew."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(INTERRUPTED), module_database, str(write_sql(tmp_path, STATEMENTS))],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=Path(__file__).parent.parent,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert (done.stdout, done.returncode) == ("interrupted INTRANS 1\n0\n", 0), done.stderr
+    assert open_transactions(module_database) == []
+
+
+def test_cancelled_task_during_the_query_that_begins(module_database: str, async_asking: AsyncAsking) -> None:
+    """A task that is cancelled there ends both on the server, and the next block begins anew."""
+
+    async def main() -> None:
+        async with await AsyncDatabase.connect(module_database, pool_max_size=1) as db:
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1), db.transaction() as conn:
+                        await async_asking.nap(conn, 30)
+                async with db.transaction() as conn:
+                    assert await async_asking.nap(conn, 0) == ""
+                assert db.status().checked_out == 0
+            assert open_transactions(module_database) == []
+
+    run(main())
