@@ -74,7 +74,7 @@ def test_the_errors_are_those_that_the_readme_shows(project: Path, file: str, ol
 
 def test_the_check_finds_what_the_readme_shows(project: Path) -> None:
     """The finding of "What sqlkit check proves" is what the mistake gives; without it the example is clean."""
-    command = [sys.executable, "-c", COMMAND, "check", "app", "--migrations", "migrations"]
+    command = [sys.executable, "-c", COMMAND, "check", "app"]
     clean = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=120)
     assert clean.returncode == 0, clean.stdout + clean.stderr
     path = project / "app.py"

@@ -404,6 +404,8 @@ def test_file_of_another_encoding(tmp_path: Path, content: bytes, expected: str)
 
 def test_no_file(tmp_path: Path) -> None:
     """A missing file, a directory and a file that may not be read are errors that name the path."""
+    with pytest.raises(SqlFileError, match=r"^missing\.sql:1:1: no such file in the working directory$"):
+        read_statements("missing.sql")
     with pytest.raises(SqlFileError, match=r"missing\.sql:1:1: no such file$"):
         read_statements(tmp_path / "missing.sql")
     with pytest.raises(SqlFileError, match=r":1:1: is a directory; name one \.sql file$"):

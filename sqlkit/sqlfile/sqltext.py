@@ -61,7 +61,8 @@ def read_text(path: Path) -> SqlText:
     except IsADirectoryError:
         raise SqlFileError(path, 1, 1, "is a directory; name one .sql file") from None
     except FileNotFoundError:
-        raise SqlFileError(path, 1, 1, "no such file") from None
+        where = "" if path.is_absolute() else " in the working directory"
+        raise SqlFileError(path, 1, 1, f"no such file{where}") from None
     except OSError as error:
         raise SqlFileError(path, 1, 1, f"cannot be read: {error.strerror}") from error
     try:
