@@ -184,6 +184,48 @@ def test_cleaning_removes_what_is_old_and_says_how_much(db: Database) -> None:
     assert oldest >= NOW - timedelta(days=31)
 
 
+#: Lets each old row that leaves have an older neighbour at the key's start, which no later batch should look at.
+LATE = """
+create function late() returns trigger language plpgsql as $$
+begin
+    if old.{text} <> 'late' then
+        insert into {table} ({key}, user_id, {text}, {more} status, updated_at)
+        values (overlay(old.{key}::text placing '00000000' from 1 for 8)::uuid, old.user_id, 'late', {values} 'failed',
+            old.updated_at);
+    end if;
+    return null;
+end $$;
+create trigger late after delete on {table} for each row execute function late();
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "names"),
+    [
+        ("data_analyses", {"key": "analysis_id", "text": "title", "more": "", "values": ""}),
+        ("tool_generations", {"key": "tool_id", "text": "prompt", "more": "tool_type,", "values": "'chart',"}),
+    ],
+)
+def test_a_batch_begins_where_the_one_before_ended(db: Database, table: str, names: dict[str, str]) -> None:
+    """What lies before the last deleted row's key is not read again in one run; the next run begins anew."""
+    fill(db)
+    with db.connection() as conn:
+        user = conn.execute("select user_id from users").fetchone()
+        assert user
+        conn.execute(f"delete from {table}".encode())
+        columns, values = f"{names['key']}, user_id, {names['text']}, {names['more']}", names["values"]
+        for number in range(1, 7):
+            conn.execute(
+                f"insert into {table} ({columns} status, updated_at) "
+                f"values (%s, %s, 'T', {values} 'completed', now() - interval '40 d')".encode(),
+                [f"{number}0000000-0000-4000-8000-00000000000{number}", user[0]],
+            )
+        conn.execute(LATE.format(table=table, **names).encode())
+    assert cleanup_old_data(db, days=30, now=NOW, batch=2)[table] == 6  # type: ignore[literal-required]
+    assert cleanup_old_data(db, days=30, now=NOW, batch=2)[table] == 6  # type: ignore[literal-required]
+    assert cleanup_old_data(db, days=30, now=NOW, batch=2)[table] == 0  # type: ignore[literal-required]
+
+
 def test_cleaning_nothing_and_everything(db: Database) -> None:
     """A negative number of days is refused; none at all takes everything that has ended by now."""
     fill(db)

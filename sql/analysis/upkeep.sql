@@ -33,13 +33,15 @@ order by status;
 
 -- name: delete_old_analyses
 -- Deletes some ended analyses that nobody has touched since a time, and their files with them; says how many
--- of both. Rows that somebody holds are left for the next time.
+-- of both, and the last one's key: the next batch begins after it, and reads nothing twice. Rows that somebody
+-- holds are left for the next time.
 with old as (
     select analysis_id
     from data_analyses
     where
         updated_at < :before
         and status in ('completed', 'failed', 'cancelled')
+        and analysis_id > :after   --? optional
     order by analysis_id
     limit :limit
     for update skip locked
@@ -61,22 +63,44 @@ gone as (
 
 select
     (select count(*) from gone) as analyses,
-    (select count(*) from gone_files) as files;
+    (select count(*) from gone_files) as files,
+    (
+        select old.analysis_id
+        from old
+        order by old.analysis_id desc
+        limit 1
+    ) as last_id;
 
 -- name: delete_old_tools
--- Deletes some ended tool generations that nobody has touched since a time. Rows that somebody holds are left
--- for the next time.
-delete from tool_generations
-where tool_id in (
-    select old.tool_id
-    from tool_generations as old
+-- Deletes some ended tool generations that nobody has touched since a time; says how many, and the last one's
+-- key, after which the next batch begins. Rows that somebody holds are left for the next time.
+with old as (
+    select tool_id
+    from tool_generations
     where
-        old.updated_at < :before
-        and old.status in ('completed', 'failed', 'cancelled')
-    order by old.tool_id
+        updated_at < :before
+        and status in ('completed', 'failed', 'cancelled')
+        and tool_id > :after   --? optional
+    order by tool_id
     limit :limit
     for update skip locked
-);
+),
+
+gone as (
+    delete from tool_generations
+    using old
+    where tool_generations.tool_id = old.tool_id
+    returning tool_generations.tool_id
+)
+
+select
+    (select count(*) from gone) as tools,
+    (
+        select old.tool_id
+        from old
+        order by old.tool_id desc
+        limit 1
+    ) as last_id;
 
 -- name: count_old_logs
 -- How many lines are older than a time: those whose partitions are dropped with it.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
+from uuid import UUID
 
 import psycopg
 from typing_extensions import TypedDict  # pydantic wants it below Python 3.12
@@ -142,18 +143,23 @@ def cleanup_old_data(db: View, days: int = 30, *, now: datetime | None = None, b
     in_batches(db, lambda conn, limit: system.upkeep.delete_old_logs(conn, before=before, limit=limit), batch=batch)
     left = system.upkeep.count_old_logs(db, before=before)
     files = 0
+    last_analysis: UUID | None = None
+    last_tool: UUID | None = None
 
+    # What a batch has reached is noted behind its last statement: one that failed is tried again from where it began.
     def analyses(conn: psycopg.Connection[Any], limit: int) -> int:
-        nonlocal files
-        gone = system.upkeep.delete_old_analyses(conn, before=before, limit=limit)
+        nonlocal files, last_analysis
+        gone = system.upkeep.delete_old_analyses(conn, before=before, limit=limit, after=last_analysis)
         invalidate(conn, CLEANED)
-        files += gone.files
+        files, last_analysis = files + gone.files, gone.last_id
         return gone.analyses
 
     def tools(conn: psycopg.Connection[Any], limit: int) -> int:
-        gone = system.upkeep.delete_old_tools(conn, before=before, limit=limit)
+        nonlocal last_tool
+        gone = system.upkeep.delete_old_tools(conn, before=before, limit=limit, after=last_tool)
         invalidate(conn, CLEANED)
-        return gone
+        last_tool = gone.last_id
+        return gone.tools
 
     return {
         "system_logs": lines - left,

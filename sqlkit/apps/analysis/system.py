@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
+from uuid import UUID
 
 from pydantic import JsonValue
 
@@ -134,10 +135,18 @@ class CacheQueries(Protocol):
 
 
 class OldAnalyses(NamedTuple):
-    """How many analyses were deleted, and files with them."""
+    """How many analyses were deleted, and files with them; the last one's key, None where there was none."""
 
     analyses: int
     files: int
+    last_id: UUID | None
+
+
+class OldTools(NamedTuple):
+    """How many tool generations were deleted; the last one's key, None where there was none."""
+
+    tools: int
+    last_id: UUID | None
 
 
 class UpkeepQueries(Protocol):
@@ -151,11 +160,13 @@ class UpkeepQueries(Protocol):
         """Return how many analyses there are in each status that has any."""
         ...
 
-    def delete_old_analyses(self, db: Executor, *, before: datetime, limit: int) -> OldAnalyses:
+    def delete_old_analyses(
+        self, db: Executor, *, before: datetime, limit: int, after: UUID | None = None
+    ) -> OldAnalyses:
         """Delete some ended analyses that nobody has touched since a time, with their files; return how many."""
         ...
 
-    def delete_old_tools(self, db: Executor, *, before: datetime, limit: int) -> Affected:
+    def delete_old_tools(self, db: Executor, *, before: datetime, limit: int, after: UUID | None = None) -> OldTools:
         """Delete some ended tool generations that nobody has touched since a time; return how many."""
         ...
 
