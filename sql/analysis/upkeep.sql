@@ -33,8 +33,8 @@ order by status;
 
 -- name: delete_old_analyses
 -- Deletes some ended analyses that nobody has touched since a time, and their files with them; says how many
--- of both, and the last one's key: the next batch begins after it, and reads nothing twice. Rows that somebody
--- holds are left for the next time.
+-- of both, and the last one's key: the next batch begins after it, and reads nothing twice. Rows that
+-- somebody holds are left for the next time.
 with old as (
     select analysis_id
     from data_analyses
