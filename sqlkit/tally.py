@@ -111,7 +111,7 @@ class Tally:
     ) -> None:
         """Tell the log of a call that took long, and the observers of any, as an ``Event``."""
         if nanoseconds >= self._slow:
-            result = f"{rows} rows" if error is None else type(error).__name__
+            result = f"{rows} row{'' if rows == 1 else 's'}" if error is None else type(error).__name__
             name = statement.full_name or "ad hoc"
             log.warning("%s: slow: %.3f s, %s (%s)", statement.label, nanoseconds / 1e9, result, name)
         if self._observers:

@@ -30,6 +30,7 @@ from sqlkit.operations.backups import (
 )
 from sqlkit.operations.backups.programs import find_program
 from sqlkit.operations.backups.snapshot import Waiting, held_snapshot
+from sqlkit.operations.units import bytes_text
 from sqlkit.testing import TestServer
 from tests import backup_stage
 from tests.backup_stage import databases, flip, rewritten, wait_until
@@ -57,7 +58,7 @@ def test_a_backup_says_what_is_in_it(shop: str, tmp_path: Path) -> None:
     assert "dump/toc.dat" in files
     assert stat.S_IMODE(taken.path.stat().st_mode) == 0o700
     assert verify_backup(taken.path) == read_manifest(taken.path) == manifest
-    assert str(taken) == f"{taken.path}: 2 tables, 150 rows, {manifest.size} bytes"
+    assert str(taken) == f"{taken.path}: 2 tables, 150 rows, {bytes_text(manifest.size)}"
     assert [entry.name for entry in taken.path.parent.iterdir()] == [taken.path.name]
 
 
@@ -408,6 +409,6 @@ def test_rows_that_are_not_those_of_the_manifest(server: TestServer, shop: str, 
     """What was restored is counted: where it is not what the backup says, the tables are named, and it is dropped."""
     taken = backup(shop, tmp_path, schema="shop")
     rewritten(taken.path, tables={"shop.goods": 99, "shop.lost": 1, "shop.sales_1": 50})
-    with pytest.raises(BackupError, match=r"shop\.goods has 100 of 99 rows; shop\.lost has no table of 1 rows"):
+    with pytest.raises(BackupError, match=r"shop\.goods has 100 of 99 rows; shop\.lost has no table of 1 row"):
         restore(shop, taken.path, into=again)
     assert databases(server, again) == databases(server, "sqlkit_re%") == []

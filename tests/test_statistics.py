@@ -531,7 +531,7 @@ def test_slow_statement_is_logged(dsn: str, queries: Queries, path: Path, caplog
     line = path.read_text(encoding="utf-8").splitlines().index("-- name: sleep") + 1
     (message,) = caplog.messages
     assert message.startswith(f"{path}:{line}: sleep: slow: 0.1")
-    assert message.endswith(" s, 1 rows (shop.words.sleep)")
+    assert message.endswith(" s, 1 row (shop.words.sleep)")
 
 
 def test_slow_failure_is_logged_without_values(dsn: str, queries: Queries, caplog: pytest.LogCaptureFixture) -> None:
@@ -547,11 +547,11 @@ def test_slow_failure_is_logged_without_values(dsn: str, queries: Queries, caplo
         fetch_all(db, str, "select :word::text", word="secret")
     assert [message.rpartition(" s, ")[2] for message in caplog.messages] == [
         "0 rows (shop.words.make)",
-        "1 rows (shop.words.fill)",
+        "1 row (shop.words.fill)",
         "UniqueViolation (shop.words.add)",
         "UniqueViolation (shop.words.fill)",
         "71077 rows (shop.words.flow)",
-        "1 rows (ad hoc)",
+        "1 row (ad hoc)",
     ]
     assert "secret" not in caplog.text
 
@@ -560,7 +560,7 @@ def test_slow_statement_on_asyncio(dsn: str, async_queries: AsyncQueries, caplog
     """An AsyncDatabase logs as well."""
     with caplog.at_level(logging.WARNING, "sqlkit.queries"):
         on_asyncio(dsn, lambda db: async_queries.sleep(db, seconds=0.1), slow_after=0.08, statistics=False)
-    assert [message.rpartition(" s, ")[2] for message in caplog.messages] == ["1 rows (shop.words.sleep)"]
+    assert [message.rpartition(" s, ")[2] for message in caplog.messages] == ["1 row (shop.words.sleep)"]
 
 
 def test_an_observer_that_fails_spoils_no_call(

@@ -20,7 +20,14 @@ from sqlkit.operations.reach import Reach
 from sqlkit.operations.server import DatabaseState
 from sqlkit.operations.slow import SlowStatement
 from sqlkit.operations.tables import Table
-from sqlkit.operations.units import UNKNOWN, bytes_text, count_text, milliseconds_text, seconds_text, share_text
+from sqlkit.operations.units import (
+    UNKNOWN,
+    bytes_text,
+    count_text,
+    milliseconds_text,
+    seconds_text,
+    share_text,
+)
 
 __all__ = [
     "databases_grid",
@@ -191,9 +198,8 @@ def tables_grid(tables: Iterable[Table], now: datetime | None, width: int) -> Gr
     uses = (">scans", "(>by index)", "(>in memory)", "(>vacuumed)", "(>id age)")
     made = Lines(width, "table", ">rows", ">dead", *sizes, *uses)
     for one in tables:
-        name = f"{one.schema_name}.{one.table_name}" + (f" ({one.partitions} partitions)" if one.partitions else "")
         made.add(
-            cell(name),
+            cell(one.title),
             count_text(one.live_rows),
             f"{count_text(one.dead_rows)} ({share_text(one.dead_share)})" if one.dead_rows else "0",
             bytes_text(one.total_bytes),

@@ -19,6 +19,7 @@ from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, opened_targ
 from sqlkit.database import Database
 from sqlkit.errors import ConfigurationError
 from sqlkit.operations import Partitioned, keep_partitions
+from sqlkit.operations.units import counted
 
 __all__ = ["By", "partitions_command", "tables_of_app"]
 
@@ -56,9 +57,8 @@ def partitions_command(
     with opened_target(dsn, folder, schema=schema) as target:
         if keep is not None:
             names = ", ".join(one.table for one in tables)
-            confirm(
-                target, confirmed, f"This drops all but the last {keep} whole partitions of {names}, with their rows"
-            )
+            kept = counted(keep, "whole partition")
+            confirm(target, confirmed, f"This drops all but the last {kept} of {names}, with their rows")
         settings = target.settings.replace(schema=target.settings.schema or app)
         busy = False
         with Database.connect(settings, application_name="sqlkit partitions") as db:

@@ -165,7 +165,7 @@ def _flow(server: ServerState, rates: Rates | None) -> str:
     if rates is None:
         return f"{share_text(server.hit_ratio)} of blocks in memory since the statistics were reset"
     return (
-        f"{count_text(rates.commits)} commits/s, {count_text(rates.rollbacks)} rollbacks/s, "
-        f"{count_text(rates.rows_read)} rows read/s, {count_text(rates.rows_written)} written/s, "
+        f"a second: commits {count_text(rates.commits)}, rollbacks {count_text(rates.rollbacks)}, "
+        f"rows read {count_text(rates.rows_read)}, rows written {count_text(rates.rows_written)}; "
         f"{share_text(rates.hit_ratio)} of blocks in memory"
     )

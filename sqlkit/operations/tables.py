@@ -10,6 +10,7 @@ from pydantic import BaseModel
 import sqlkit
 from sqlkit import AsyncExecutor, Executor
 from sqlkit.folders import SQL
+from sqlkit.operations.units import counted
 
 __all__ = ["AsyncTableQueries", "Table", "TableQueries", "async_tables", "tables"]
 
@@ -45,6 +46,12 @@ class Table(BaseModel):
     transaction_age: int | None
     is_readable: bool
     is_locked: bool
+
+    @property
+    def title(self) -> str:
+        """Its name for people: with the schema, and how many partitions it has."""
+        name = f"{self.schema_name}.{self.table_name}"
+        return f"{name} ({counted(self.partitions, 'partition')})" if self.partitions else name
 
     @property
     def dead_share(self) -> float:

@@ -38,6 +38,7 @@ from sqlkit.operations.backups.scripts import (
 from sqlkit.operations.backups.shelf import verify_backup
 from sqlkit.operations.backups.snapshot import cancelled_by, count_rows
 from sqlkit.operations.backups.taking import dsn_of, settings_of
+from sqlkit.operations.units import counted
 from sqlkit.settings import Settings
 
 __all__ = ["Restored", "rehearse_restore", "restore"]
@@ -59,7 +60,8 @@ class Restored:
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.database}: {len(self.tables)} tables, {sum(self.tables.values())} rows, as in the backup"
+        tables, rows = counted(len(self.tables), "table"), counted(sum(self.tables.values()), "row")
+        return f"{self.database}: {tables}, {rows}, as in the backup"
 
 
 def restore(
@@ -219,7 +221,7 @@ class _Restore:
         """Count the rows of all tables, and compare."""
         found = self.count(place, manifest.schema_name)
         wrong = [
-            f"{name} has {found.get(name, 'no table')} of {manifest.tables.get(name, 'no')} rows"
+            f"{name} has {found.get(name, 'no table')} of {_rows(manifest.tables.get(name))}"
             for name in sorted(manifest.tables.keys() | found.keys())
             if found.get(name) != manifest.tables.get(name)
         ]
@@ -272,6 +274,10 @@ class _Restore:
                 row = conn.execute(f"select count(*) from {table}".encode()).fetchone()  # noqa: S608 - as the file names it
                 if row is None or row[0] < rows:
                     raise BackupError(
-                        f"{self.source}: was restored, but {table} has not the {rows} rows that it copies"
+                        f"{self.source}: was restored, but {table} has not the {counted(rows, 'row')} that it copies"
                     )
         return self.count(place, None)
+
+
+def _rows(count: int | None) -> str:
+    return "no rows" if count is None else counted(count, "row")

@@ -19,6 +19,7 @@ from pathlib import Path
 from sqlkit.errors import ArgumentError, BackupError
 from sqlkit.operations.backups.manifest import Manifest, StoredFile, file_checksums, read_manifest
 from sqlkit.operations.backups.progress import Progress, Told
+from sqlkit.operations.units import bytes_text, counted
 
 __all__ = ["Backup", "keep_backups", "list_backups", "unfinished", "verify_backup"]
 
@@ -36,7 +37,7 @@ class Backup:
 
     def __str__(self) -> str:
         tables, rows = len(self.manifest.tables), self.manifest.rows
-        return f"{self.path}: {tables} tables, {rows} rows, {self.manifest.size} bytes"
+        return f"{self.path}: {counted(tables, 'table')}, {counted(rows, 'row')}, {bytes_text(self.manifest.size)}"
 
 
 def verify_backup(path: str | os.PathLike[str], *, progress: Told | None = None) -> Manifest:

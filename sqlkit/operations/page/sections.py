@@ -15,7 +15,14 @@ from sqlkit.operations.page.parts import code, section, statement, table, tree
 from sqlkit.operations.reach import Reach
 from sqlkit.operations.slow import SlowStatement
 from sqlkit.operations.tables import Table
-from sqlkit.operations.units import UNKNOWN, bytes_text, count_text, milliseconds_text, seconds_text, share_text
+from sqlkit.operations.units import (
+    UNKNOWN,
+    bytes_text,
+    count_text,
+    milliseconds_text,
+    seconds_text,
+    share_text,
+)
 
 __all__ = ["activity", "databases", "indexes", "partitions", "replication", "statements", "tables"]
 
@@ -124,23 +131,19 @@ def tables(seen: Overview, limits: Limits, most: int) -> Html | None:
     return section("tables", "Tables", "Partitions are counted with the table that they are of.", *children)
 
 
-def _named(one: Table) -> str:
-    return f"{one.schema_name}.{one.table_name}" + (f" ({one.partitions} partitions)" if one.partitions else "")
-
-
 def _size(one: Table, whole: int) -> tuple[Html | str, ...]:
     sizes = (one.table_bytes, one.toast_bytes, one.index_bytes)
     told = ", ".join(f"{name} {bytes_text(size)}" for size, (_, name) in zip(sizes, SIZES, strict=True))
     parts = [(size / whole, kind) for size, (kind, _) in zip(sizes, SIZES, strict=True)]
     total, rows = bytes_text(one.total_bytes), count_text(one.live_rows)
-    return _named(one), stacked(parts, told), total, rows, share_text(one.hit_ratio)
+    return one.title, stacked(parts, told), total, rows, share_text(one.hit_ratio)
 
 
 def _dead(one: Table, now: datetime | None) -> tuple[Html | str, ...]:
     share = share_text(one.dead_share)
     vacuumed = seconds_text((now - one.vacuumed_at).total_seconds()) + " ago" if now and one.vacuumed_at else UNKNOWN
     return (
-        _named(one),
+        one.title,
         bar(one.dead_share, f"{share} of the rows are dead", "warn"),
         count_text(one.dead_rows),
         share,
@@ -152,7 +155,7 @@ def _dead(one: Table, now: datetime | None) -> tuple[Html | str, ...]:
 def _scanned(one: Table, longest: int) -> tuple[Html | str, ...]:
     told = f"{count_text(one.seq_rows)} rows read from end to end"
     counts = (count_text(one.seq_rows), count_text(one.seq_scans), count_text(one.index_scans))
-    return _named(one), bar(one.seq_rows / longest, told), *counts
+    return one.title, bar(one.seq_rows / longest, told), *counts
 
 
 def indexes(seen: Overview, most: int) -> Html | None:

@@ -94,7 +94,7 @@ def _tiles(seen: Overview, limits: Limits) -> Html | None:
             bytes_text(current.bytes if current else None),
             f"{counted(len(seen.tables), 'table')}, {counted(len(seen.indexes), 'index', 'indexes')}",
         ),
-        tile("Commits", count_text(server.commits), f"{count_text(server.rollbacks)} rollbacks"),
+        tile("Commits", count_text(server.commits), f"rolled back: {count_text(server.rollbacks)}"),
         tile("Deadlocks", count_text(server.deadlocks), f"{bytes_text(server.temporary_bytes)} of temporary files"),
     ]
     if current is not None:
@@ -122,7 +122,7 @@ def _hits(server: ServerState, limits: Limits) -> Html:
     if ratio is not None:
         kind = "warn" if ratio < limits.hit_ratio else "s1"
         chart = bar(ratio, f"{share_text(ratio)} of the blocks were in memory", kind)
-    return tile("Cache hit ratio", share_text(ratio), f"{count_text(server.reads)} blocks read", chart)
+    return tile("Cache hit ratio", share_text(ratio), f"blocks read: {count_text(server.reads)}", chart)
 
 
 def _attention(found: list[Remark], most: int) -> Html:
