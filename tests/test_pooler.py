@@ -233,12 +233,18 @@ def test_more_clients_than_connections(pooled_dsn: str, direct_dsn: str, rooms: 
 
 
 @pytest.fixture
-def narrow(sqlkit_server: TestServer, database: str) -> Iterator[str]:
-    """Give the DSN of that database through a PgBouncer with one server connection."""
+def one_wide(sqlkit_server: TestServer, database: str) -> Iterator[PgBouncer]:
+    """Give a PgBouncer with one server connection to each database."""
     started = PgBouncer(sqlkit_server, size=1)
     started.start()
-    yield started.dsn(database)
+    yield started
     started.stop()
+
+
+@pytest.fixture
+def narrow(one_wide: PgBouncer, database: str) -> str:
+    """Give the DSN of that database through one server connection."""
+    return one_wide.dsn(database)
 
 
 def refused(mark: int) -> Iterator[dict[str, Any]]:
@@ -280,6 +286,27 @@ def test_copies_that_are_refused_on_asyncio(narrow: str, tmp_path: Path) -> None
         await asyncio.gather(work(0), work(1))
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("place", ["autocommit", "transaction", "database"])
+def test_a_refused_copy_keeps_no_server_connection(one_wide: PgBouncer, narrow: str, rooms: Rooms, place: str) -> None:
+    """While its client stays connected, PgBouncer has its server connection back, as 1.22 to 1.25 would not."""
+
+    def is_free() -> bool:
+        return not any("active" in server for server in one_wide.ask("show servers"))
+
+    if place == "database":
+        with Database.connect(narrow, schema="tenant_8", pooler="transaction", pool_max_size=1) as db:
+            with pytest.raises(psycopg.errors.NotNullViolation):
+                rooms.copy_all(db, refused(1))
+            assert eventually(is_free, 5)
+        return
+    with psycopg.connect(narrow, autocommit=place == "autocommit", prepare_threshold=None) as conn:
+        conn.execute("set search_path = tenant_8")
+        with pytest.raises(psycopg.errors.NotNullViolation):
+            rooms.copy_all(conn, refused(1))
+        conn.rollback()
+        assert eventually(is_free, 5)
 
 
 # What would last in a session.

@@ -132,6 +132,17 @@ def flushed(pgconn: PGconn) -> PQGen[None]:
             pass
 
 
+def settle_pooler(conn: Connection) -> PQGen[None]:
+    """Have a pooler forget the end of a COPY that came when the server had refused a row.
+
+    PgBouncer 1.22 to 1.25 waits for an answer to it, which none gives, and keeps the server connection for this client
+    alone. What it waits for is forgotten with an error in the extended protocol, as each is in an aborted transaction.
+    """
+    if memory_of(conn).shared or conn.prepare_threshold is None:
+        with suppress(psycopg.errors.InFailedSqlTransaction):
+            yield from command(conn.pgconn, b"select /* sqlkit: behind a COPY that was refused */ 1")
+
+
 class Frame:
     """One COPY under way on a connection, and what surrounds it, without colour.
 
@@ -205,6 +216,8 @@ class Frame:
             memory_of(conn).types.clear()
             memory_of(conn).batches.clear()
         alive = conn.pgconn.transaction_status == TransactionStatus.INTRANS
+        if conn.pgconn.transaction_status == TransactionStatus.INERROR:
+            yield from settle_pooler(conn)
         if self.own:
             yield from roll_back(conn.pgconn)
         elif self.savepoint and (alive or getattr(error, "sqlstate", None) is None):
