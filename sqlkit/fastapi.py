@@ -32,7 +32,7 @@ import psycopg
 from psycopg import errors
 
 from sqlkit.database import AsyncDatabase, Database, Health, Isolation, PoolStatus
-from sqlkit.errors import ConfigurationError, NoRow, PoolExhausted, SqlkitError
+from sqlkit.errors import ArgumentError, ConfigurationError, NoRow, PoolExhausted, SqlkitError
 from sqlkit.pages import PageTokenError
 from sqlkit.places import Place
 from sqlkit.settings import Settings
@@ -209,6 +209,7 @@ class Answer:
 ANSWERS: dict[type[Exception], Answer] = {
     NoRow: Answer(404, "not found"),
     PageTokenError: Answer(400, "the token of the page is not one of this list"),
+    ArgumentError: Answer(422, "a value does not fit what it is for, or not the others"),
     PoolExhausted: Answer(503, "the database is busy", again=True),
     errors.UniqueViolation: Answer(409, "it is there already"),
     errors.ExclusionViolation: Answer(409, "it collides with another"),
@@ -216,6 +217,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     errors.RestrictViolation: Answer(409, "others refer to it"),
     errors.CheckViolation: Answer(422, "a value is not allowed"),
     errors.NotNullViolation: Answer(422, "a value is missing"),
+    psycopg.DataError: Answer(422, "a text holds a character that cannot be stored"),
+    errors.CharacterNotInRepertoire: Answer(422, "a text holds a character that cannot be stored"),
+    errors.UntranslatableCharacter: Answer(422, "a text holds a character that cannot be stored"),
     errors.NumericValueOutOfRange: Answer(422, "a number is too large"),
     errors.StringDataRightTruncation: Answer(422, "a text is too long"),
     errors.ProgramLimitExceeded: Answer(422, "a text is too long for its index"),
@@ -234,9 +238,9 @@ def install_errors(app: FastAPI) -> None:
     """Answer what the database refuses with a status and a name, never with a value.
 
     NoRow is 404; a unique, foreign key or exclusion constraint 409 and a CHECK or a missing value 422, with the
-    constraint's or column's name; a request that does not fit its models 422, without what it held; a page's token
-    that is not ours 400; a right that lacks 403; no connection in time, a lost one, and a conflict of transactions 503
-    with Retry-After.
+    constraint's or column's name; a request that does not fit its models 422, without what it held, and so are
+    arguments that do not fit their statement; a page's token that is not ours 400; a right that lacks 403; no
+    connection in time, a lost one, and a conflict of transactions 503 with Retry-After.
     """
     for kind, answer in ANSWERS.items():
         app.add_exception_handler(kind, _responder(answer))
@@ -255,17 +259,29 @@ async def _refuse(request: Request, error: Exception) -> Response:  # noqa: ARG0
 
 def _responder(answer: Answer) -> Callable[[Request, Exception], Any]:
     async def respond(request: Request, error: Exception) -> Response:
-        if isinstance(error, errors.CheckViolation) and not error.diag.constraint_name:
-            raise error  # a partition is missing, which is no fault of the request's
+        if not _of_the_request(error):
+            raise error
         # Of the error its class and its place only: the text of a constraint's quotes the row.
         place = next(iter(getattr(error, "__notes__", ())), "")
         place = str(error) if isinstance(error, SqlkitError) else place
-        level = logging.WARNING if answer.status >= 500 else logging.INFO
+        # Arguments that do not fit may be the program's own fault.
+        level = logging.WARNING if answer.status >= 500 or type(error) is ArgumentError else logging.INFO
         log.log(level, "%s %s: %d: %s %s", request.method, request.url.path, answer.status, type(error).__name__, place)
         headers = {"Retry-After": RETRY_AFTER} if answer.again else None
         return JSONResponse({"detail": answer.detail, **_named(error)}, answer.status, headers)
 
     return respond
+
+
+def _of_the_request(error: Exception) -> bool:
+    """Whether what was sent may be the cause: it is not where a partition is missing, or a statement is wrong."""
+    if isinstance(error, errors.CheckViolation):
+        return bool(error.diag.constraint_name)
+    if isinstance(error, psycopg.DataError) and type(error) not in ANSWERS:
+        return False  # 1/0, a text that is no number: the program's own
+    if type(error) is psycopg.DataError:  # psycopg's own of a parameter: NUL in a text; sqlkit's note names it
+        return bool(getattr(error, "__notes__", ()))
+    return True
 
 
 def _named(error: Exception) -> dict[str, str]:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from inspect import isawaitable
 from pathlib import Path
 from random import Random
@@ -56,6 +57,7 @@ create table logs (created_at timestamptz) partition by range (created_at);
 
 INSERT = "insert into songs (title, tempo, band_id) values (:title, :tempo, :band_id) returning song_id, title, tempo"
 SELECT = "select song_id, title, tempo from songs where song_id = :song_id"
+PAST = "select :moment::timestamp < localtimestamp"
 LIST = "select song_id, title, tempo from songs where song_id > :after order by song_id limit :limit"
 
 
@@ -117,6 +119,10 @@ def add_threads(app: FastAPI) -> None:
         names = ("transaction_isolation", "transaction_read_only")
         return [str(conn.execute(f"show {name}".encode()).fetchone()) for name in names]
 
+    @app.get("/past")
+    def past(db: Threads, moment: datetime) -> bool:
+        return sqlkit.fetch_one(db, bool, PAST, moment=moment)
+
     @app.get("/slow")
     def slow(conn: Conn, seconds: float) -> None:
         conn.execute("select pg_sleep(%s)", [seconds])
@@ -157,6 +163,10 @@ def add_tasks(app: FastAPI) -> None:
     async def reading(conn: AsyncReading) -> list[str]:
         names = ("transaction_isolation", "transaction_read_only")
         return [str(await (await conn.execute(f"show {name}".encode())).fetchone()) for name in names]
+
+    @app.get("/past")
+    async def past(db: Tasks, moment: datetime) -> bool:
+        return await sqlkit.fetch_one(db, bool, PAST, moment=moment)
 
     @app.get("/slow")
     async def slow(conn: AsyncConn, seconds: float) -> None:
@@ -227,6 +237,7 @@ REFUSED: list[tuple[dict[str, Any], int, dict[str, str]]] = [
     ({"title": "New", "tempo": 60}, 409, {"detail": "it is there already", "constraint": "songs_tempo_key"}),
     # Noise, since a text that can be compressed fits an index for longer.
     ({"title": Random(1).randbytes(9000).hex()}, 422, {"detail": "a text is too long for its index"}),
+    ({"title": "be\0tween"}, 422, {"detail": "a text holds a character that cannot be stored"}),
 ]
 
 
@@ -239,6 +250,17 @@ def test_what_the_database_refuses(
     refused = client.post("/songs", json=song)
     assert (refused.status_code, refused.json()) == (status, answer)
     assert client.get("/songs").json()["items"] == [{"song_id": 1, "title": "Misty", "tempo": 60}]
+
+
+def test_arguments_that_do_not_fit(client: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    """A time with a zone for a column without one is the request's fault, and the log says of which parameter."""
+    assert client.get("/past", params={"moment": "2001-01-01T00:00"}).json() is True
+    refused = client.get("/past", params={"moment": "2001-01-01T00:00Z"})
+    detail = "a value does not fit what it is for, or not the others"
+    assert (refused.status_code, refused.json()) == (422, {"detail": detail})
+    (line,) = [record for record in caplog.records if record.name == "sqlkit.fastapi"]
+    assert line.levelname == "WARNING"
+    assert "'moment'" in line.getMessage()
 
 
 def test_no_row_is_not_found(client: httpx.Client) -> None:
@@ -298,6 +320,8 @@ def test_many_at_once(client: httpx.Client, tables: psycopg.Connection[Any]) -> 
         ("do $$ begin raise exception using errcode = '42501'; end $$", 403, False),
         ("do $$ begin raise exception using errcode = '57014'; end $$", 503, True),
         ("select 99999999999::int", 422, False),
+        (r"""select '"\u0000"'::jsonb""", 422, False),
+        (r"select convert_from('\x00', 'UTF8')", 422, False),
         ("select '0001-01-01 00:00:00+23:59'::timestamptz", 422, False),
         ("select '299999-01-01'::timestamptz", 422, False),
         ("insert into logs values (now())", 500, False),
@@ -451,6 +475,9 @@ def test_the_page_says_every_answer() -> None:
     called = {
         "NumericValueOutOfRange": "a number",
         "StringDataRightTruncation": "text that is too large",
+        "DataError": "a character that cannot be stored",
+        "CharacterNotInRepertoire": "a character that cannot be stored",
+        "UntranslatableCharacter": "a character that cannot be stored",
         "ProgramLimitExceeded": "too long for its index",
         "DatetimeFieldOverflow": "a time",
         "InvalidTimeZoneDisplacementValue": "a time",
