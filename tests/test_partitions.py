@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +187,71 @@ def test_odd_partitions_hold_what_they_hold(db: Connection) -> None:
     assert names(drop_partitions(db, MONTHS, before=utc(9999)))["dropped"] == ["logs_old", "logs_2005_12"]
 
 
+def test_bounds_beyond_the_calendar(db: Connection) -> None:
+    """What lies before Christ or after 9999 has no such bound, or holds no time at all; the oldest of it is dropped."""
+    bounds = ["minvalue", "'-infinity'", "'0044-03-15 BC'", "'2005-12-04'", "'12000-01-01'", "'infinity'", "maxvalue"]
+    for number, (lower, upper) in enumerate(itertools.pairwise(bounds)):
+        db.execute(f"create table logs_{number} partition of logs for values from ({lower}) to ({upper})".encode())
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert {one.name: (one.lower, one.upper) for one in list_partitions(db, MONTHS)} == {
+        "logs_0": (None, first),
+        "logs_1": (None, first),
+        "logs_2": (None, utc(2005, 12, 4)),
+        "logs_3": (utc(2005, 12, 4), None),
+        "logs_4": (last, None),
+        "logs_5": (last, None),
+    }
+    assert make_partitions(db, MONTHS, [utc(2005, 12, 3), NOW]).made == ()
+    assert names(drop_partitions(db, MONTHS, before=utc(2006)))["dropped"] == ["logs_0", "logs_1", "logs_2"]
+
+
+def left(conn: Connection) -> list[str]:
+    """Return the tables of logs that are no partitions."""
+    rows = conn.execute(
+        "select relname from pg_class where relname ~ '^logs_\\d' and relkind = 'r' and not relispartition"
+    )
+    return sorted(name for (name,) in rows)
+
+
+def test_files_are_left_to_the_next_run(db: Connection) -> None:
+    """With leave_files a partition goes out of sight now, with its rows, and is dropped by the next run of any kind."""
+    make_partitions(db, MONTHS, [utc(2005, 10), utc(2005, 11), NOW])
+    db.execute("insert into logs (message, created_at) values ('old', '2005-10-04+00'), ('new', %s)", [NOW])
+    report = drop_partitions(db, MONTHS, before=utc(2005, 11), leave_files=True)
+    assert names(report) == {"detached": ["logs_2005_10"]}
+    assert str(report) == "logs: detached logs_2005_10"
+    assert counts(db) == {"logs_2026_11": 1}
+    assert left(db) == ["logs_2005_10"]
+    report = drop_partitions(db, MONTHS, before=utc(2005, 12), leave_files=True)
+    assert names(report) == {"detached": ["logs_2005_11"], "dropped": ["logs_2005_10"]}
+    assert left(db) == ["logs_2005_11"]
+    assert names(keep_partitions(db, MONTHS))["dropped"] == ["logs_2005_11"]
+    assert left(db) == []
+
+
+def test_what_is_left_can_be_brought_back(db: Connection) -> None:
+    """A partition that was detached by mistake is there until the next run: attached again, it has its rows."""
+    make_partitions(db, MONTHS, [utc(2005, 10)])
+    db.execute("insert into logs (message, created_at) values ('old', '2005-10-04+00')")
+    drop_partitions(db, MONTHS, before=utc(2006), leave_files=True)
+    db.execute("alter table logs attach partition logs_2005_10 for values from ('2005-10-01+00') to ('2005-11-01+00')")
+    assert names(drop_partitions(db, MONTHS, before=utc(2005))) == {}
+    assert counts(db) == {"logs_2005_10": 1}
+
+
+def test_all_go_out_of_sight_before_the_first_is_dropped(db: Connection) -> None:
+    """Where one cannot be dropped for a while, the others are detached all the same, and it is reported as busy."""
+    make_partitions(db, MONTHS, [utc(2005, 10), utc(2005, 11), utc(2005, 12)])
+    drop_partitions(db, MONTHS, before=utc(2005, 11), leave_files=True)
+    with psycopg.connect(db.info.dsn) as reader:
+        reader.execute("select count(*) from logs_2005_10")
+        report = drop_partitions(db, MONTHS, before=utc(2006), patience=0.3)
+    assert names(report)["detached"] == ["logs_2005_11", "logs_2005_12"]
+    assert "logs_2005_10" in names(report)["busy"]
+    assert list_partitions(db, MONTHS) == []
+    assert len(names(drop_partitions(db, MONTHS, before=utc(2006)))["dropped"]) == len(report.busy)
+
+
 REFUSED = {
     "logs": "there is no such table on the search path",
     "plain": "it is not partitioned by range on one timestamptz column",
@@ -345,4 +411,5 @@ def test_the_page_on_partitions_runs(dsn: str) -> None:
     names: dict[str, Any] = {"dsn": dsn}
     exec(compile(program, "docs/partitions.md", "exec", dont_inherit=True), names)
     with names["db"] as db, db.connection() as conn:
-        assert counts(conn) == {"logs_2005_12": 2}
+        assert counts(conn) == {}
+        assert left(conn) == []

@@ -131,6 +131,17 @@ def test_numbers_are_given(run: Run, dsn: str) -> None:
         assert "dropped system_logs_2005_12_04" in run(*command).stdout
 
 
+def test_files_are_left_to_the_next_run(run: Run, dsn: str) -> None:
+    """With --leave-files what is past its retention is detached by one run and dropped by the next."""
+    with made_tables(dsn) as conn:
+        make_partitions(conn, MONTHS, [utc(2005, 12)])
+    command = ("partitions", "--dsn", dsn, "--table", "logs", "--by", "month", "--ahead", "0", "--keep", "3")
+    said = [run(*command, "--leave-files", *confirmed(dsn)).stdout for _ in range(2)]
+    assert "detached logs_2005_12" in said[0]
+    assert "dropped" not in said[0]
+    assert "dropped logs_2005_12" in said[1]
+
+
 REFUSED = [
     ((), "which tables? give an application, or --table and --by"),
     (("--table", "logs"), "which tables? give an application, or --table and --by"),

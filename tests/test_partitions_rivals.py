@@ -28,8 +28,8 @@ from sqlkit.operations import (
     make_partitions,
     with_partition,
 )
-from sqlkit.operations.making import lock_key
 from sqlkit.operations.partition_queries import partitions
+from sqlkit.operations.standing import lock_key
 from tests.partitioned_tables import DAYS, MONTHS, NOW, counts, made_tables, months, utc
 
 Connection = psycopg.Connection[Any]

@@ -25,43 +25,29 @@ left join pg_tablespace as tablespaces
     on relations.reltablespace = tablespaces.oid
 where relations.oid = to_regclass(quote_ident(:table_name));
 
--- name: list_standing
--- The partitions of a table by time, then those that are marked as detached from it and not dropped yet.
--- Bounds are read from the text that PostgreSQL makes of them, in the session's time zone and style of dates:
--- both want to be plain, UTC and ISO.
-with
-partitions as (
-    select
-        relations.relname as name,
-        pg_get_expr(relations.relpartbound, relations.oid) as bounds,
-        case when inherits.inhdetachpending then 'pending' else 'attached' end as state,
-        coalesce(comments.description = :mark, false) as is_marked
-    from pg_inherits as inherits
-    inner join pg_class as relations
-        on inherits.inhrelid = relations.oid
-    left join pg_description as comments
-        on
-            relations.oid = comments.objoid
-            and comments.classoid = 'pg_class'::regclass
-            and comments.objsubid = 0
-    where inherits.inhparent = :table_id
-)
-
-select
-    name,
-    nullif((regexp_match(bounds, 'FROM \(''([^'']+)''\)'))[1]::timestamptz, '-infinity') as lower,
-    nullif((regexp_match(bounds, 'TO \(''([^'']+)''\)'))[1]::timestamptz, 'infinity') as upper,
-    state,
-    is_marked
-from partitions
-where bounds <> 'DEFAULT'
-union all
+-- name: list_attached
+-- The partitions of a table, those too that are in the middle of being detached, in no order.
+-- The text of bounds follows the session's time zone and style of dates: both want to be UTC and ISO.
+-- It is NULL where a partition is dropped meanwhile.
 select
     relations.relname as name,
-    null as lower,
-    null as upper,
-    'detached' as state,
-    true as is_marked
+    inherits.inhdetachpending as is_pending,
+    pg_get_expr(relations.relpartbound, relations.oid) as bounds,
+    coalesce(comments.description = :mark, false) as is_marked
+from pg_inherits as inherits
+inner join pg_class as relations
+    on inherits.inhrelid = relations.oid
+left join pg_description as comments
+    on
+        relations.oid = comments.objoid
+        and comments.classoid = 'pg_class'::regclass
+        and comments.objsubid = 0
+where inherits.inhparent = :table_id;
+
+-- name: list_detached
+-- The names of a schema's tables that are marked as detached from a partitioned one and not dropped yet.
+-- No index knows them: it reads the names of all tables.
+select relations.relname as name
 from pg_class as relations
 inner join pg_namespace as schemas
     on relations.relnamespace = schemas.oid
@@ -74,7 +60,7 @@ where
     and comments.classoid = 'pg_class'::regclass
     and comments.objsubid = 0
     and comments.description = :mark
-order by lower nulls last, name;
+order by name;
 
 -- name: has_relation
 -- Whether a name is taken in a schema.

@@ -45,6 +45,10 @@ def partitions_command(
         int | None,
         typer.Option("--keep", min=0, help="How many whole ones before today's stay; else all of a --table."),
     ] = None,
+    leave_files: Annotated[
+        bool,
+        typer.Option("--leave-files", help="Only detach what is past its retention now; the next run drops it."),
+    ] = False,
     confirmed: ConfirmOption = None,
 ) -> None:
     """Make the partitions that are missing and drop those past their retention, with their rows; say what was done.
@@ -63,7 +67,7 @@ def partitions_command(
         busy = False
         with Database.connect(settings, application_name="sqlkit partitions") as db:
             for one in tables:
-                report = keep_partitions(db, one)
+                report = keep_partitions(db, one, leave_files=leave_files)
                 answers.print(str(report), markup=False, soft_wrap=True)
                 busy = busy or bool(report.busy)
     raise typer.Exit(1 if busy else 0)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import sqlkit
 from sqlkit import AsyncExecutor, Executor
 from sqlkit.folders import SQL
 
-__all__ = ["Clocks", "FoundTable", "Standing", "async_partitions", "partitions"]
+__all__ = ["Attached", "Clocks", "FoundTable", "async_partitions", "partitions"]
 
 
 class FoundTable(NamedTuple):
@@ -25,13 +25,12 @@ class FoundTable(NamedTuple):
     default_partition: str | None
 
 
-class Standing(NamedTuple):
-    """A partition as it stands: of its table, in the middle of leaving it, or left behind and marked for the end."""
+class Attached(NamedTuple):
+    """A partition of a table, its bounds as PostgreSQL writes them."""
 
     name: str
-    lower: datetime | None
-    upper: datetime | None
-    state: Literal["attached", "pending", "detached"]
+    is_pending: bool
+    bounds: str | None
     is_marked: bool
 
 
@@ -49,8 +48,12 @@ class PartitionQueries(Protocol):
         """Return a table of the search path."""
         ...
 
-    def list_standing(self, db: Executor, *, table_id: int, schema_name: str, mark: str) -> list[Standing]:
-        """Return a table's partitions, and those that bear its mark."""
+    def list_attached(self, db: Executor, *, table_id: int, mark: str) -> list[Attached]:
+        """Return a table's partitions, and those that are being detached."""
+        ...
+
+    def list_detached(self, db: Executor, *, schema_name: str, mark: str) -> list[str]:
+        """Return what bears a table's mark and is no partition any more."""
         ...
 
     def has_relation(self, db: Executor, *, schema_name: str, name: str) -> bool:
@@ -81,8 +84,12 @@ class AsyncPartitionQueries(Protocol):
         """Return a table of the search path."""
         ...
 
-    async def list_standing(self, db: AsyncExecutor, *, table_id: int, schema_name: str, mark: str) -> list[Standing]:
-        """Return a table's partitions, and those that bear its mark."""
+    async def list_attached(self, db: AsyncExecutor, *, table_id: int, mark: str) -> list[Attached]:
+        """Return a table's partitions, and those that are being detached."""
+        ...
+
+    async def list_detached(self, db: AsyncExecutor, *, schema_name: str, mark: str) -> list[str]:
+        """Return what bears a table's mark and is no partition any more."""
         ...
 
     async def has_relation(self, db: AsyncExecutor, *, schema_name: str, name: str) -> bool:

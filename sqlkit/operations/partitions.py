@@ -17,10 +17,12 @@ from psycopg import errors
 
 from sqlkit.errors import ArgumentError, ConfigurationError
 from sqlkit.execution.lending import AsyncExecutor, Executor
+from sqlkit.operations.dropping import dropped
 from sqlkit.operations.intervals import Partition, interval_ahead, interval_of
-from sqlkit.operations.making import clocks, dropped, made, standing
+from sqlkit.operations.making import made
 from sqlkit.operations.reports import Partitioned, PartitionReport
 from sqlkit.operations.scenes import Scene, async_savepoint, savepoint
+from sqlkit.operations.standing import clocks, standing
 from sqlkit.operations.steps import Steps, drive, drive_async
 
 __all__ = [
@@ -94,41 +96,61 @@ def ensure_partitions(db: Any, table: Partitioned, *, now: datetime | None = Non
 
 @overload
 def drop_partitions(
-    db: Executor, table: Partitioned, *, before: datetime, patience: float = PATIENCE
+    db: Executor, table: Partitioned, *, before: datetime, patience: float = PATIENCE, leave_files: bool = False
 ) -> PartitionReport: ...
 @overload
 def drop_partitions(
-    db: AsyncExecutor, table: Partitioned, *, before: datetime, patience: float = PATIENCE
+    db: AsyncExecutor, table: Partitioned, *, before: datetime, patience: float = PATIENCE, leave_files: bool = False
 ) -> Coroutine[Any, Any, PartitionReport]: ...
-def drop_partitions(db: Any, table: Partitioned, *, before: datetime, patience: float = PATIENCE) -> Any:
+def drop_partitions(
+    db: Any, table: Partitioned, *, before: datetime, patience: float = PATIENCE, leave_files: bool = False
+) -> Any:
     """Drop the partitions all of whose rows are older than ``before``, with their rows.
 
-    Each is detached concurrently first, so that writers and readers of the others go on. What an earlier run left in
-    the middle is finished. What cannot be locked within ``patience`` seconds is reported as busy. Raises ArgumentError
-    inside a transaction, where nothing can be detached concurrently.
+    All are detached first, concurrently, so that writers and readers of the others go on; then each is dropped. With
+    ``leave_files`` what is detached now stays, out of everybody's sight, until the next run drops it. What an earlier
+    run left in the middle is finished. What cannot be locked within ``patience`` seconds is reported as busy. Raises
+    ArgumentError inside a transaction, where nothing can be detached concurrently.
     """
     interval_of(table.table, table.by, before)  # which has a time zone
 
     def steps(scene: Scene) -> Steps[PartitionReport]:
         _outside(scene, table)
-        return (yield from dropped(scene, table, before, patience))
+        return (yield from dropped(scene, table, before, patience, leave_files=leave_files))
 
     return _run(db, f"drop_partitions({table.table})", steps, direct=True)
 
 
 @overload
 def keep_partitions(
-    db: Executor, table: Partitioned, *, now: datetime | None = None, patience: float = PATIENCE
+    db: Executor,
+    table: Partitioned,
+    *,
+    now: datetime | None = None,
+    patience: float = PATIENCE,
+    leave_files: bool = False,
 ) -> PartitionReport: ...
 @overload
 def keep_partitions(
-    db: AsyncExecutor, table: Partitioned, *, now: datetime | None = None, patience: float = PATIENCE
+    db: AsyncExecutor,
+    table: Partitioned,
+    *,
+    now: datetime | None = None,
+    patience: float = PATIENCE,
+    leave_files: bool = False,
 ) -> Coroutine[Any, Any, PartitionReport]: ...
-def keep_partitions(db: Any, table: Partitioned, *, now: datetime | None = None, patience: float = PATIENCE) -> Any:
+def keep_partitions(
+    db: Any,
+    table: Partitioned,
+    *,
+    now: datetime | None = None,
+    patience: float = PATIENCE,
+    leave_files: bool = False,
+) -> Any:
     """Make partitions ahead and drop those past ``table.keep``: what a scheduler calls daily.
 
     ``now`` is the server's clock where it is not given; one that runs ahead of it drops nothing more, so that a clock
-    that jumps costs no rows.
+    that jumps costs no rows. ``leave_files`` is that of ``drop_partitions``.
     """
 
     def steps(scene: Scene) -> Steps[PartitionReport]:
@@ -139,7 +161,7 @@ def keep_partitions(db: Any, table: Partitioned, *, now: datetime | None = None,
         if table.keep is None:
             return report
         oldest = interval_ahead(table.table, table.by, min(moment, clock), -table.keep)
-        return report + (yield from dropped(scene, table, _start(oldest), patience))
+        return report + (yield from dropped(scene, table, _start(oldest), patience, leave_files=leave_files))
 
     return _run(db, f"keep_partitions({table.table})", steps, direct=True)
 
