@@ -285,7 +285,7 @@ where
 order by extra.indexrelid, kept.indnkeyatts, kept.indexrelid;
 
 -- name: list_locked
--- The tables with indexes that somebody locks against readers, or waits to: of these, definitions are not read.
+-- The tables with indexes that somebody locks against readers, or waits to: their definitions are not read.
 select distinct relations.relname::text as table_name
 from pg_locks as locks
 left join pg_index as own
