@@ -15,14 +15,13 @@ from sqlkit.generating.conditions import Items, Literal, parse_condition
 from sqlkit.generating.constraints import Demands, demands_of
 from sqlkit.generating.naming import camel, identifier, singular
 from sqlkit.generating.outcomes import Outcome, Wanted, refuse
-from sqlkit.generating.plan import ClassPlan, FieldPlan, ParameterPlan, named, quoted
+from sqlkit.generating.plan import UNCHANGED, ClassPlan, FieldPlan, ParameterPlan, named, quoted
 from sqlkit.generating.rows import document_type
 from sqlkit.statements import Reference, Statement
 
 __all__ = ["InputModels"]
 
 UNSET = named("UNSET", "sqlkit")
-UNCHANGED = "UNCHANGED"
 LENGTHS = ("max_length", "min_length", "pattern")
 BOUNDS = ("ge", "gt", "le", "lt")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "TYPE",
+    "UNCHANGED",
     "Alias",
     "ClassPlan",
     "EnumPlan",
@@ -28,6 +29,10 @@ TYPE = re.compile(r"⟦([\w.]*)\.(\w+)⟧")
 def named(name: str, module: str = "") -> str:
     """Return the placeholder of a type."""
     return f"⟦{module}.{name}⟧"
+
+
+#: The default of what is written only where it is given.
+UNCHANGED = named("UNCHANGED", "sqlkit.patches")
 
 
 def quoted(text: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlkit.generating.naming import Names
 from sqlkit.generating.plan import (
     TYPE,
+    UNCHANGED,
     Alias,
     ClassPlan,
     EnumPlan,
@@ -144,9 +145,6 @@ class _Writer:
         lines: list[str] = []
         for alias in self.plan.aliases:
             lines += [f"#: {alias.doc}", *self._alias(alias)]
-        if any(part.default == "UNCHANGED" for each in self.plan.classes for part in each.fields):
-            any_, unset = self.spell("⟦typing.Any⟧"), self.spell("⟦sqlkit.UNSET⟧")
-            lines += ["#: The default of what is written only where it is given.", f"UNCHANGED: {any_} = {unset}"]
         return ["\n".join(lines)] if lines else []
 
     def _alias(self, alias: Alias) -> list[str]:
@@ -171,7 +169,9 @@ class _Writer:
     # Models.
 
     def _class(self, model: ClassPlan) -> str:
-        config: list[str] = ['extra="forbid"'] if model.strict else []
+        # What changes something has the default and, unless it is a dataclass, the root that sqlkit.patches gives.
+        changes = not model.dataclass and any(part.default == UNCHANGED for part in model.fields)
+        config: list[str] = ['extra="forbid"'] if model.strict and not changes else []
         if any(part.alias for part in model.fields):
             config += ["validate_by_alias=True", "validate_by_name=True"]
         lines: list[str] = []
@@ -180,7 +180,8 @@ class _Writer:
             lines.append(f"@{self.spell('⟦pydantic.dataclasses.dataclass⟧')}(config={given}, kw_only=True)")
             lines.append(f"class {model.name}:")
         else:
-            lines.append(f"class {model.name}({self.spell('⟦pydantic.BaseModel⟧')}):")
+            root = "⟦sqlkit.patches.Changes⟧" if changes else "⟦pydantic.BaseModel⟧"
+            lines.append(f"class {model.name}({self.spell(root)}):")
         lines += [*self._doc(model.doc), ""]
         self.imports.hidden = self.loaded | {part.name for part in model.fields}
         if config and not model.dataclass:
@@ -202,10 +203,21 @@ class _Writer:
         head = f"{INDENT}{part.name}: {self.spell(part.annotation)}"
         if not arguments:
             return [head if default is None else f"{head} = {default}"]
+        field_ = self.spell("⟦pydantic.Field⟧")
+        if part.default == UNCHANGED:
+            return self._annotated(part, f"{field_}({', '.join(arguments)})", str(default))
         if default is not None:
             arguments.insert(0, default if default not in ("[]", "{}") else f"default={default}")
-        field_ = self.spell("⟦pydantic.Field⟧")
         return self._call(f"{head} = {field_}", arguments, INDENT)
+
+    def _annotated(self, part: FieldPlan, demands: str, default: str) -> list[str]:
+        """Return a field whose default is a Field already, so that its constraints stand in its annotation."""
+        annotated = self.spell("⟦typing.Annotated⟧")
+        inner = f"{self.spell(part.annotation)}, {demands}"
+        line = f"{INDENT}{part.name}: {annotated}[{inner}] = {default}"
+        if len(line) <= self.layout.width:
+            return [line]
+        return [f"{INDENT}{part.name}: {annotated}[", f"{INDENT * 2}{inner}", f"{INDENT}] = {default}"]
 
     def _call(self, head: str, arguments: Sequence[str], indent: str) -> list[str]:
         line = f"{head}({', '.join(arguments)})"
