@@ -30,8 +30,8 @@ __all__ = ["generate", "plan_module"]
 TAKEN = frozenset(
     """
     Affected Annotated Any AsyncExecutor AsyncRows BaseModel Changes ConfigDict Decimal Executor Field Iterable Literal
-    One Path PgMultirange PgRange Protocol Rows StrEnum UNCHANGED UNSET UUID Unset dataclass date datetime dt sqlkit time
-    timedelta IPv4Address IPv6Address IPv4Interface IPv6Interface IPv4Network IPv6Network
+    One Path PgMultirange PgRange Protocol Rows StrEnum UNCHANGED UNSET UUID Unset dataclass date datetime dt sqlkit
+    time timedelta IPv4Address IPv6Address IPv4Interface IPv6Interface IPv4Network IPv6Network
     """.split()  # noqa: SIM905
 )
 
