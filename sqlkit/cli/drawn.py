@@ -12,6 +12,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 from rich.tree import Tree
 
+from sqlkit.cli.folding import Folded
 from sqlkit.operations.activity import Session, Waiting
 from sqlkit.operations.attention import Remark
 from sqlkit.operations.indexes import Duplicate, Index, UnindexedKey
@@ -70,25 +71,34 @@ class Lines:
     """A table that leaves out, where the screen is narrow, the columns that matter less.
 
     Of the columns' names, one that begins with ``>`` is of numbers, one in brackets is left out where it is narrow,
-    and one that ends with ``…`` takes the rest of the line.
+    one that ends with ``…`` takes the rest of the line, cut off where it ends, and with ``¶`` goes on below.
     """
 
     def __init__(self, width: int, *columns: str) -> None:
         self._kept = [width >= WIDE or not column.startswith("(") for column in columns]
         names = [column.strip("()") for column, kept in zip(columns, self._kept, strict=True) if kept]
-        expands = names[-1].endswith("…")
+        self._folded = [not name.startswith(">") and not name.endswith("…") for name in names]
+        expands = names[-1][-1] in "…¶"
         self.drawn = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold", expand=expands)
         for name in names:
             if name.endswith("…"):
                 self.drawn.add_column(name.rstrip("…"), ratio=1, no_wrap=True, overflow="ellipsis")
             elif name.startswith(">"):
                 self.drawn.add_column(name[1:], justify="right", no_wrap=True)
+            elif name.endswith("¶"):
+                self.drawn.add_column(name.rstrip("¶"), ratio=1)
             else:
-                self.drawn.add_column(name, overflow="fold", max_width=max(24, width // 4))
+                self.drawn.add_column(name, max_width=max(24, width * 2 // 5))
 
     def add(self, *cells: str | Text) -> None:
         """Add a row, a cell for each column."""
-        self.drawn.add_row(*(one for one, kept in zip(cells, self._kept, strict=True) if kept))
+        shown = [one for one, kept in zip(cells, self._kept, strict=True) if kept]
+        self.drawn.add_row(
+            *(
+                Folded(one if isinstance(one, Text) else Text(one)) if folded else one
+                for one, folded in zip(shown, self._folded, strict=True)
+            )
+        )
 
 
 def titled(title: str, body: RenderableType, note: str = "") -> Group:
@@ -222,8 +232,8 @@ def indexes_grid(indexes: Iterable[Index], width: int) -> Grid:
     for one in indexes:
         sizes = (bytes_text(one.bytes), bytes_text(one.bloat_bytes), count_text(one.scans))
         made.add(
-            cell(one.index_name),
-            cell(f"{one.schema_name}.{one.table_name}"),
+            cell(f"{one.schema_name}.{one.index_name}"),
+            cell(one.table_name),
             *sizes,
             cell((one.definition or "").partition(" USING ")[2], "dim"),
         )
@@ -232,7 +242,7 @@ def indexes_grid(indexes: Iterable[Index], width: int) -> Grid:
 
 def duplicates_grid(duplicates: Iterable[Duplicate], width: int) -> Grid:
     """Draw superfluous indexes, with what drops them."""
-    made = Lines(width, "index", "beside", "(kind)", "remedy…")
+    made = Lines(width, "index", "beside", "(kind)", "remedy¶")
     for one in duplicates:
         made.add(cell(one.index_name), cell(one.kept_name), cell(one.kind), cell(one.remedy, "dim"))
     return made.drawn
@@ -240,7 +250,7 @@ def duplicates_grid(duplicates: Iterable[Duplicate], width: int) -> Grid:
 
 def keys_grid(keys: Iterable[UnindexedKey], width: int) -> Grid:
     """Draw foreign keys without an index, with what makes one."""
-    made = Lines(width, "table", "columns", "(refers to)", "(>rows)", "remedy…")
+    made = Lines(width, "table", "columns", "(refers to)", "(>rows)", "remedy¶")
     for one in keys:
         made.add(
             cell(f"{one.schema_name}.{one.table_name}"),

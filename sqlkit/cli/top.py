@@ -105,7 +105,7 @@ class Frame:
         left = None if height is None else height - 6
         if urgent := [one for one in remarks(self.seen) if one.level == "urgent"]:
             shown = urgent[:3]
-            parts.append(drawn.remark_lines(shown))
+            parts += [drawn.remark_lines(shown), Text()]
             left = None if left is None else left - 2 * len(shown) - 1
         sessions = sorted(self.seen.sessions, key=lambda one: (not one.blocked_by, one.state == "idle"))
         statements, note = self._statements()
@@ -166,6 +166,6 @@ def _flow(server: ServerState, rates: Rates | None) -> str:
         return f"{share_text(server.hit_ratio)} of blocks in memory since the statistics were reset"
     return (
         f"a second: commits {count_text(rates.commits)}, rollbacks {count_text(rates.rollbacks)}, "
-        f"rows read {count_text(rates.rows_read)}, rows written {count_text(rates.rows_written)}; "
-        f"{share_text(rates.hit_ratio)} of blocks in memory"
+        f"rows read {count_text(rates.rows_read)}, written {count_text(rates.rows_written)}; "
+        f"in memory {share_text(rates.hit_ratio)}"
     )

@@ -143,7 +143,12 @@ def _partitions(seen: Overview, limits: Limits) -> Iterator[Remark]:
     for one in seen.reach:
         if not one.is_locked and (told := _of_reach(one, limits)) is not None:
             level: Literal["urgent", "look"] = "look" if one.holds_now else "urgent"
-            yield Remark(level=level, view="reach", text=f"{one.table_name}: {told}", remedy="sqlkit partitions")
+            yield Remark(
+                level=level,
+                view="reach",
+                text=f"{one.schema_name}.{one.table_name}: {told}",
+                remedy="sqlkit partitions",
+            )
 
 
 def _of_reach(one: Reach, limits: Limits) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -11,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
 from sqlkit.cli import drawn, output
 from sqlkit.cli.app import app
+from sqlkit.cli.folding import Folded
 from sqlkit.operations import Overview
 from sqlkit.testing import TestServer
 from tests.views.busy_server import actors, chain_of_three, opened_shop
@@ -62,7 +65,7 @@ def test_status(run: Run, shop: str) -> None:
     assert f"    └── {third.pid}" in out
     for title in ("Attention", "Locks", "Sessions", "Partitions", "Databases"):
         assert f"\n{title}" in out
-    assert "- ending: its partitions end in" in out
+    assert "- public.ending: its partitions end in" in out
     assert "not all is shown: statements: the server does not count them: set shared_preload_libraries" in out
 
 
@@ -183,6 +186,43 @@ def test_narrow_terminal(shop: str, run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert "application" in done.stdout
     assert "in state" not in done.stdout
     assert max(Text.from_ansi(line).cell_len for line in done.stdout.splitlines()) <= 80
+
+
+LONG_NAME = "tool_generations_user_id_status_tool_type_idx"
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "lines"),
+    [
+        ("orders", 6, ["orders"]),
+        (LONG_NAME, 45, [LONG_NAME]),
+        (LONG_NAME, 32, ["tool_generations_user_id_status_", "tool_type_idx"]),
+        (LONG_NAME, 16, ["tool_", "generations_", "user_id_status_", "tool_type_idx"]),
+        (f"drop index concurrently public.{LONG_NAME}", 32, ["drop index concurrently public.", LONG_NAME[:32]]),
+        ("drop index public.a_idx", 12, ["drop index", "public.a_idx"]),
+        ("abcdefghijkl", 5, ["abcde", "fghij", "kl"]),
+        ("idle in transaction", 10, ["idle in", "transactio", "n"]),
+        ("", 5, [""]),
+    ],
+)
+def test_a_long_name_breaks_at_its_joints(text: str, width: int, lines: list[str]) -> None:
+    """A narrow column breaks between words, then behind an underscore or a dot, and anywhere only where it has to."""
+    console = Console(width=width, file=io.StringIO())
+    console.print(Folded(Text(text)))
+    shown = [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+    assert shown[: len(lines)] == lines
+    assert "".join(shown).replace(" ", "") == text.replace(" ", "")
+
+
+def test_what_mends_an_index_is_whole_at_80_columns(shop: str, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A remedy goes on below where the line ends: it is there to be run."""
+    monkeypatch.setattr(output.answers, "_width", 80)
+    monkeypatch.setattr(output.answers, "_force_terminal", True)
+    shown = Text.from_ansi(run("indexes", "--dsn", shop).stdout).plain
+    rows = shown.partition("Superfluous")[2].partition("Foreign keys")[0].splitlines()[3:]
+    assert " ".join("".join(f"{row[51:].strip()} " for row in rows).replace("_ ", "_").split()) == (
+        "drop index concurrently public.orders_placed_again_idx drop index concurrently public.orders_note_idx"
+    )
 
 
 def test_controls_are_not_obeyed(shop: str, run: Run) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from html import escape
 from typing import TypeAlias
 
-__all__ = ["Child", "Html", "joined", "tag", "text"]
+__all__ = ["Child", "Html", "breakable", "joined", "tag", "text"]
 
 #: What no HTML may hold, not even escaped: what a terminal would obey, too.
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Where a long name may be broken, rather than anywhere.
+JOINT = re.compile(r"(?<=[_.])(?=\w)")
 #: Elements that have no end.
 VOID = frozenset({"meta", "link", "br"})
 
@@ -27,6 +29,11 @@ Child: TypeAlias = str | Html | None
 def text(value: object) -> Html:
     """Return a value as text."""
     return value if isinstance(value, Html) else Html(escape(FORBIDDEN.sub(" ", str(value)), quote=True))
+
+
+def breakable(value: object) -> Html:
+    """Return a value as text that may be broken within its names."""
+    return value if isinstance(value, Html) else Html(JOINT.sub("<wbr>", text(value)))
 
 
 def joined(children: Iterable[Child]) -> Html:

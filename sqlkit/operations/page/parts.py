@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from sqlkit.operations.activity import Waiting
 from sqlkit.operations.attention import Remark
 from sqlkit.operations.overview import Missing
-from sqlkit.operations.page.markup import Child, Html, joined, tag
+from sqlkit.operations.page.markup import Child, Html, breakable, joined, tag
 from sqlkit.operations.units import UNKNOWN, seconds_text
 
 __all__ = ["code", "missing_list", "remark_list", "section", "statement", "table", "tile", "tree"]
 
 #: How much of a statement is shown before it is opened.
 SHOWN = 140
+#: From how many characters on a word of a command has no place on a line of 400 pixels.
+LONG = 36
 
 
 def section(key: str, title: str, note: str, *children: Child) -> Html:
@@ -25,20 +28,20 @@ def section(key: str, title: str, note: str, *children: Child) -> Html:
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Child]]) -> Html:
     """Return a table. A column whose name begins with ``>`` is of numbers, with ``=`` of charts, with ``*`` of texts.
 
-    On a narrow screen each row is a card, and each number is told with the name of its column.
+    On a narrow screen each row is a card, of which all but the first and the texts have the names of their columns.
     """
     kinds = {">": "number", "=": "drawn", "*": "wide"}
     named = [(column.lstrip(">=*"), kinds.get(column[:1])) for column in columns]
+    told = [number > 0 and kind != "wide" for number, (_, kind) in enumerate(named)]
     head = tag("tr", *(tag("th", name, scope="col", class_=kind) for name, kind in named))
-    body = [tag("tr", *(_cell(*one) for one in zip(row, named, strict=True))) for row in rows]
+    body = [tag("tr", *(_cell(*one) for one in zip(row, named, told, strict=True))) for row in rows]
     return tag("table", tag("thead", head), tag("tbody", *body), aria_label=caption)
 
 
-def _cell(child: Child, column: tuple[str, str | None]) -> Html:
+def _cell(child: Child, column: tuple[str, str | None], told: bool) -> Html:
     name, kind = column
-    return tag(
-        "td", UNKNOWN if child is None else child, class_=kind, data_label=name if kind in ("number", "drawn") else None
-    )
+    shown = UNKNOWN if child is None else breakable(child)
+    return tag("td", shown, class_=kind, data_label=name if told else None)
 
 
 def tile(label: str, value: str, note: str = "", chart: Html | None = None) -> Html:
@@ -54,8 +57,9 @@ def tile(label: str, value: str, note: str = "", chart: Html | None = None) -> H
 
 
 def code(text: str) -> Html:
-    """Return a command."""
-    return tag("code", text)
+    """Return a command; a word that is too long for a narrow screen breaks within its names."""
+    words = re.split(r"(\s+)", text)
+    return tag("code", *(breakable(word) if len(word) > LONG else word for word in words))
 
 
 def statement(name: str | None, query: str | None) -> Html:

@@ -118,7 +118,7 @@ def tables(seen: Overview, limits: Limits, most: int) -> Html | None:
     sizes = table("Largest tables", SIZE_COLUMNS, [_size(one, whole) for one in largest])
     children = [tag("h3", "Largest"), legend(SIZES), sizes]
     wasting = [one for one in seen.tables if one.dead_rows or (one.bloat_bytes or 0) > 0]
-    wasting = sorted(wasting, key=lambda one: -max(one.dead_share, one.bloat_share or 0))[:most]
+    wasting = sorted(wasting, key=lambda one: -max(one.dead_share * one.table_bytes, one.bloat_bytes or 0))[:most]
     if wasting:
         now = seen.server.moment if seen.server else None
         dead = table("Dead rows", DEAD_COLUMNS, [_dead(one, now) for one in wasting])
