@@ -883,6 +883,18 @@ def test_bulk_call_interrupted_anywhere_leaves_a_clean_connection(bulk_dsn: str,
         signal.signal(signal.SIGPROF, before)
 
 
+def test_copy_of_large_items(plain: Ground) -> None:
+    """A value of megabytes goes out in pieces, between small ones, and arrives whole."""
+    items = [{"label": letter * size} for letter, size in (("a", 1), ("b", 3_000_000), ("c", 131_072), ("d", 2))]
+    assert plain.call("copy_label", items) == 4
+    assert plain._select("select left(label, 1), length(label) from kinds order by kind_id") == [
+        ("a", 1),
+        ("b", 3_000_000),
+        ("c", 131_072),
+        ("d", 2),
+    ]
+
+
 def test_batch_of_large_items(plain: Ground) -> None:
     """Items larger than every buffer on the way go out whole before their results are awaited."""
     large = ["x" * 5_000_000 + str(number) for number in range(3)]
