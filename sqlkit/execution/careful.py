@@ -24,6 +24,7 @@ from sqlkit.execution.arguments import dump
 from sqlkit.execution.collecting import collect
 from sqlkit.execution.lending import Local
 from sqlkit.execution.prepared import (
+    CATALOGUE,
     Connection,
     Prepared,
     check,
@@ -211,6 +212,7 @@ class Call:
     def _framed(self) -> PQGen[Any]:
         conn, memory = self.conn, self.memory
         self.path = yield from search_path(conn, memory, self.local.path if self.local else None)
+        yield from self._prepare_settings()
         prepared = self._known()
         try:
             if prepared is None or conn._pipeline:
@@ -222,6 +224,8 @@ class Call:
                     raise
                 yield from roll_back(conn.pgconn)
                 yield from self._forget()
+                if self.local is not None:
+                    yield from forget(conn, memory, (CATALOGUE, set_configs(self.local)[0]))
                 return (yield from self._step_by_step(None))
         except BaseException:
             yield from roll_back(conn.pgconn)
@@ -244,13 +248,27 @@ class Call:
         pgconn.enter_pipeline_mode()
         pgconn.send_query_params(b"BEGIN", None)
         if local is not None and local.settings:
-            pgconn.send_query_params(*set_configs(local))
+            text, settings = set_configs(local)
+            setting: Prepared | None = self.memory.prepared.get((CATALOGUE, text))
+            if setting is None:
+                pgconn.send_query_params(text.encode(), settings)
+            else:
+                setting.send(pgconn, settings)
         commits = not self.query.promises
         results = yield from self._through(prepared, dumped, b"COMMIT" if commits else None)
         made = yield from self._answer(prepared, results[-2 if commits else -1])
         if not commits:
             yield from command(pgconn, b"COMMIT")
         return made
+
+    def _prepare_settings(self) -> PQGen[None]:
+        """Prepare what sets a view's settings, once: to plan it each time is a third of a framed call."""
+        conn, local, memory = self.conn, self.local, self.memory
+        if local is None or not local.settings or conn.prepare_threshold is None or conn._pipeline:
+            return
+        text, _ = set_configs(local)
+        if (CATALOGUE, text) not in memory.prepared:
+            yield from prepare(conn, memory, CATALOGUE, text)
 
     def _through(
         self, prepared: Prepared, dumped: Sequence[bytes | None], behind: bytes | None = None

@@ -37,6 +37,7 @@ from sqlkit.execution.careful import enter
 from sqlkit.execution.counting import Counting
 from sqlkit.execution.lending import AsyncExecutor, Executor, Local, borrow, borrow_async
 from sqlkit.execution.prepared import (
+    CATALOGUE,
     Connection,
     Context,
     Prepared,
@@ -67,9 +68,6 @@ PIECE_BYTES = 1 << 17
 
 #: What may wait in libpq before we wait for the server to take it, as in psycopg.
 FLUSH_BYTES = 1 << 20
-
-#: Stands in for the search path of a statement that names its schema.
-CATALOGUE = "pg_catalog"
 
 #: The type and, through domains, the base type of each column that can be written.
 COLUMNS_QUERY = """

@@ -29,6 +29,7 @@ from sqlkit.values.catalog import CATALOG_QUERY, CatalogRow, PgType, base_adapte
 from sqlkit.values.parameters import DumpTable
 
 __all__ = [
+    "CATALOGUE",
     "Connection",
     "Prepared",
     "command",
@@ -44,6 +45,9 @@ __all__ = [
 ]
 
 Connection: TypeAlias = psycopg.Connection[Any] | psycopg.AsyncConnection[Any]
+
+#: Stands in for the search path of a statement that names its schema.
+CATALOGUE = "pg_catalog"
 
 #: Statements kept prepared on a connection; the oldest goes when one more comes.
 PREPARED_MAX = 1000

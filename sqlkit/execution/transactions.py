@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGconn
@@ -16,16 +18,19 @@ def begin(pgconn: PGconn, local: Local | None) -> PQGen[None]:
     """Begin a transaction and set what a bound view sets."""
     yield from command(pgconn, b"BEGIN")
     if local is not None and local.settings:
-        yield from command(pgconn, *set_configs(local))
+        text, values = set_configs(local)
+        yield from command(pgconn, text.encode(), values)
 
 
-def set_configs(local: Local) -> tuple[bytes, list[bytes]]:
+def set_configs(local: Local) -> tuple[str, list[bytes]]:
     """Return the statement that sets a view's settings for one transaction, and its parameters."""
-    calls = [
-        b"pg_catalog.set_config($%d, $%d, true)" % (2 * index + 1, 2 * index + 2)
-        for index in range(len(local.settings))
-    ]
-    return b"select " + b", ".join(calls), [part.encode() for pair in local.settings for part in pair]
+    return _set_configs(len(local.settings)), [part.encode() for pair in local.settings for part in pair]
+
+
+@cache
+def _set_configs(number: int) -> str:
+    calls = (f"pg_catalog.set_config(${2 * index + 1}, ${2 * index + 2}, true)" for index in range(number))
+    return f"select {', '.join(calls)}"
 
 
 def roll_back(pgconn: PGconn) -> PQGen[None]:
