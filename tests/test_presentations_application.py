@@ -17,15 +17,8 @@ import pytest
 from sqlkit import ArgumentError, ConfigurationError, Database
 from sqlkit.apps.presentations import queries
 from sqlkit.apps.presentations.application import LOGS, Presentations
-from sqlkit.apps.presentations.models import (
-    AfterArchivedJob,
-    Job,
-    JobStatus,
-    NewUser,
-    PastJob,
-    PastStatusChange,
-    UserChanges,
-)
+from sqlkit.apps.presentations.models import Job, JobStatus, NewUser, PastJob, UserChanges
+from sqlkit.apps.presentations.records import AfterArchivedJob, PastStatusChange
 from sqlkit.apps.presentations.settings import PresentationsSettings, cipher_of
 from sqlkit.operations.partitions import drop_partitions, list_partitions
 from sqlkit.security import Cipher

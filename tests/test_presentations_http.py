@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from sqlkit.apps.presentations import models
+from sqlkit.apps.presentations import models, records
 from sqlkit.apps.presentations.http import create_app
 from sqlkit.apps.presentations.settings import PresentationsSettings
 from sqlkit.pages import Page
@@ -250,7 +250,7 @@ ANSWERS: dict[tuple[str, str], type[BaseModel]] = {
     ("post", "/users/{owner_id}/voices"): models.Voice,
     ("post", "/users/{owner_id}/jobs"): models.Job,
     ("get", "/users/{owner_id}/jobs"): Page[models.Job],
-    ("get", "/users/{owner_id}/audit"): Page[models.AuditLine],
+    ("get", "/users/{owner_id}/audit"): Page[records.AuditLine],
     ("post", "/queue/{job_id}/complete"): models.Job,
     ("get", "/metrics"): models.Metrics,
 }

@@ -25,12 +25,12 @@ from sqlkit.apps.presentations.models import (
     NewUser,
     NewVoice,
     PastJob,
-    PastStatusChange,
     User,
     UserChanges,
     Voice,
     VoiceChanges,
 )
+from sqlkit.apps.presentations.records import PastStatusChange
 from sqlkit.security import EncryptedText
 from sqlkit.testing import TestServer, dropped_afterwards
 from tests.presentations_stage import RESULT, brought_to, done, new_job, new_user, new_voice

@@ -10,7 +10,6 @@ import pytest
 from psycopg import errors
 
 from sqlkit.apps.presentations.models import (
-    AfterAuditLine,
     AfterJob,
     AfterUser,
     AfterVoice,
@@ -24,6 +23,7 @@ from sqlkit.apps.presentations.models import (
     VoiceChanges,
 )
 from sqlkit.apps.presentations.queries import history, jobs, reports, users, voices, work
+from sqlkit.apps.presentations.records import AfterAuditLine
 from tests.presentations_stage import brought_to, new_job, new_user, new_voice
 
 Connection = psycopg.Connection[Any]

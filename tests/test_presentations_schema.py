@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ValidationError
 
 from sqlkit.apps import MIGRATIONS
-from sqlkit.apps.presentations import models, queries
+from sqlkit.apps.presentations import models, queries, records
 from sqlkit.migrate import migrate, rollback
 
 FOLDER = MIGRATIONS / "presentations"
@@ -226,7 +226,7 @@ JOB: dict[str, Any] = {"owner_id": 1, "voice_clone_id": 1, "status": "pending", 
 JOB |= {"created_at": NOW}
 CHANGE: dict[str, Any] = {"job_id": 1, "owner_id": 1, "old_status": None, "new_status": "pending"}
 CHANGE |= {"changed_at": NOW, "created_at": NOW}
-PAST, CHANGED = models.PastJob, models.PastStatusChange
+PAST, CHANGED = models.PastJob, records.PastStatusChange
 LATER = {"started_at": NOW, "completed_at": NOW - timedelta(seconds=1)}
 
 #: Which CHECK, the table, the model and a good row of it, and what breaks it.

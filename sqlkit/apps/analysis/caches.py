@@ -25,7 +25,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from pydantic import JsonValue
@@ -144,8 +144,7 @@ class AnalysisCache:
 
     def get_cached_analysis_result(self, analysis_id: UUID) -> Document | None:
         """Return a result that is kept; does not ask the database for one."""
-        kept: Document | None = self.cache.get(f"analysis_result:{analysis_id}", Document)  # type: ignore[arg-type]
-        return kept
+        return self.cache.get(f"analysis_result:{analysis_id}", cast("type[Document]", Document))
 
     def cache_user_data(self, user_id: UUID, data: dict[str, JsonValue], ttl: float = USER_SECONDS) -> None:
         """Keep what is known of a user."""

@@ -50,13 +50,9 @@ from sqlkit.apps.presentations.application import (
 )
 from sqlkit.apps.presentations.models import (
     TRANSITIONS,
-    AfterArchivedJob,
-    AfterAuditLine,
     AfterJob,
     AfterUser,
     AfterVoice,
-    ArchivedJob,
-    AuditLine,
     Credentials,
     EncryptedPhone,
     Found,
@@ -70,8 +66,6 @@ from sqlkit.apps.presentations.models import (
     NewUser,
     NewVoice,
     PastJob,
-    PastStatusChange,
-    StatusChange,
     StatusCount,
     User,
     UserChanges,
@@ -93,6 +87,14 @@ from sqlkit.apps.presentations.queries import (
     users,
     voices,
     work,
+)
+from sqlkit.apps.presentations.records import (
+    AfterArchivedJob,
+    AfterAuditLine,
+    ArchivedJob,
+    AuditLine,
+    PastStatusChange,
+    StatusChange,
 )
 
 __all__ = [

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from sqlkit import Executor
 from sqlkit.apps.presentations import queries
-from sqlkit.apps.presentations.models import EncryptedPhone, Job, PastStatusChange, User
+from sqlkit.apps.presentations.models import EncryptedPhone, Job, User
 from sqlkit.apps.presentations.queries import (
     HistoryQueries,
     JobQueries,
@@ -20,6 +20,7 @@ from sqlkit.apps.presentations.queries import (
     VoiceQueries,
     WorkQueries,
 )
+from sqlkit.apps.presentations.records import PastStatusChange
 from sqlkit.database import View
 from sqlkit.operations.partitions import keep_partitions, with_partition
 from sqlkit.operations.reports import Partitioned, PartitionReport

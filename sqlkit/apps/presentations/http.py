@@ -19,11 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from sqlkit.apps.presentations.application import Presentations
 from sqlkit.apps.presentations.models import (
-    AfterAuditLine,
     AfterJob,
     AfterUser,
     AfterVoice,
-    AuditLine,
     Found,
     Id,
     Job,
@@ -36,13 +34,13 @@ from sqlkit.apps.presentations.models import (
     NewUser,
     NewVoice,
     PlainText,
-    StatusChange,
     User,
     UserChanges,
     UserWithVoicesAndJobs,
     Voice,
     VoiceOfOwner,
 )
+from sqlkit.apps.presentations.records import AfterAuditLine, AuditLine, StatusChange
 from sqlkit.apps.presentations.settings import PresentationsSettings
 from sqlkit.database import Database
 from sqlkit.pages import AfterLimit, Keyset, OffsetPage, Page, SkipLimit, offset_page

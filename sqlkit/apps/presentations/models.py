@@ -11,20 +11,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sqlkit.patches import UNCHANGED, Changes
 from sqlkit.security import EncryptedText
 
 __all__ = [
     "TRANSITIONS",
-    "AfterArchivedJob",
-    "AfterAuditLine",
     "AfterJob",
     "AfterUser",
     "AfterVoice",
-    "ArchivedJob",
-    "AuditLine",
     "Credentials",
     "EncryptedPhone",
     "Found",
@@ -38,8 +34,6 @@ __all__ = [
     "NewUser",
     "NewVoice",
     "PastJob",
-    "PastStatusChange",
-    "StatusChange",
     "StatusCount",
     "User",
     "UserChanges",
@@ -286,60 +280,6 @@ class UserWithVoicesAndJobs(User):
     jobs: list[Job]
 
 
-class StatusChange(BaseModel):
-    """That a job went from one status to another; ``old_status`` is None where it was submitted."""
-
-    change_id: int
-    job_id: int
-    owner_id: int
-    old_status: JobStatus | None
-    new_status: JobStatus
-    changed_at: datetime
-    created_at: datetime
-
-
-class PastStatusChange(Input):
-    """A change of the past, to be imported from elsewhere; ``created_at`` chooses its partition."""
-
-    job_id: Id
-    owner_id: Id
-    old_status: JobStatus | None
-    new_status: JobStatus
-    changed_at: AwareDatetime
-    created_at: AwareDatetime
-
-    @model_validator(mode="after")
-    def _is_legal(self) -> Self:
-        legal = TRANSITIONS[self.old_status] if self.old_status else (JobStatus.PENDING,)
-        if self.new_status not in legal:
-            raise ValueError("new_status: it does not follow the old one")
-        return self
-
-
-class AuditLine(BaseModel):
-    """Who did what to which row; ``before`` is None where it was created, ``after`` where it was deleted."""
-
-    audit_id: int
-    actor: str
-    action: Literal["insert", "update", "delete"]
-    table_name: str
-    row_id: int
-    owner_id: int
-    before: dict[str, JsonValue] | None
-    after: dict[str, JsonValue] | None
-    created_at: datetime
-
-
-class ArchivedJob(BaseModel):
-    """A completed job in the archive, as it was when it went there."""
-
-    job_id: int
-    owner_id: int
-    archived_at: datetime
-    completed_at: datetime
-    job: Job
-
-
 class AfterUser(BaseModel):
     """The user behind whom a page begins."""
 
@@ -359,20 +299,6 @@ class AfterJob(BaseModel):
     """The job behind which a page begins."""
 
     created_at: datetime
-    job_id: int
-
-
-class AfterAuditLine(BaseModel):
-    """The line of the audit log behind which a page begins."""
-
-    created_at: datetime
-    audit_id: int
-
-
-class AfterArchivedJob(BaseModel):
-    """The archived job behind which a page begins."""
-
-    completed_at: datetime
     job_id: int
 
 

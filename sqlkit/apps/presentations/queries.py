@@ -10,13 +10,9 @@ import sqlkit
 from sqlkit import Affected, Executor
 from sqlkit.apps import SQL
 from sqlkit.apps.presentations.models import (
-    AfterArchivedJob,
-    AfterAuditLine,
     AfterJob,
     AfterUser,
     AfterVoice,
-    ArchivedJob,
-    AuditLine,
     Credentials,
     EncryptedPhone,
     Found,
@@ -29,14 +25,20 @@ from sqlkit.apps.presentations.models import (
     NewUser,
     NewVoice,
     PastJob,
-    PastStatusChange,
-    StatusChange,
     StatusCount,
     User,
     UserChanges,
     UserWithVoicesAndJobs,
     Voice,
     VoiceChanges,
+)
+from sqlkit.apps.presentations.records import (
+    AfterArchivedJob,
+    AfterAuditLine,
+    ArchivedJob,
+    AuditLine,
+    PastStatusChange,
+    StatusChange,
 )
 from sqlkit.security import EncryptedText
 

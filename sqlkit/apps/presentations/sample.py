@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlkit.apps.presentations.models import JobStatus, NewUser, NewVoice, PastJob, PastStatusChange, Voice
+from sqlkit.apps.presentations.models import JobStatus, NewUser, NewVoice, PastJob, Voice
+from sqlkit.apps.presentations.records import PastStatusChange
 
 __all__ = ["SAMPLE_DOMAIN", "SAMPLE_ERRORS", "sample_changes", "sample_jobs", "sample_users", "sample_voices"]
 

@@ -9,6 +9,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+from sqlkit.fastapi import database_of
+
+# Before FastAPI itself: it says which extra to install.
+# isort: split
+
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -20,7 +25,6 @@ from sqlkit.apps.soleil.models import Profile
 from sqlkit.apps.soleil.queries import users
 from sqlkit.caching import CacheStatistics
 from sqlkit.database import AsyncDatabase
-from sqlkit.fastapi import database_of
 
 __all__ = ["Kept", "refuse_login", "visits"]
 
