@@ -29,6 +29,7 @@ from sqlkit.database.replicas import (
     may_write,
     verdict_on,
 )
+from sqlkit.database.unreachable import reason_of
 from sqlkit.database.watching import ANSWER_WITHIN, answer
 from sqlkit.execution.query import Query
 
@@ -58,7 +59,7 @@ class AsyncReplicaPool(AsyncPool):
     def refused(self, error: Exception) -> None:
         """No connection can be opened: the replica is left until its watcher can."""
         super().refused(error)
-        self.replica.leave(" ".join(str(error).split()))
+        self.replica.leave(reason_of(error))
 
     def send_on(self) -> None:
         """Tell whoever waits that the replica is left; from whatever thread."""
@@ -154,7 +155,7 @@ class AsyncPoolWithReplicas(AsyncPool):
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         except psycopg.Error as error:
-            replica.leave(" ".join(str(error).split()))
+            replica.leave(reason_of(error))
             return False
         except BaseException:
             await replica.pool.take_back(conn)

@@ -21,6 +21,7 @@ from sqlkit.database.following import ASKING, followed, wants_primary
 from sqlkit.database.options import ReplicaStatus
 from sqlkit.database.positions import ASK_PRIMARY, ASK_REPLICA, BEGIN, Mark, Position, Positions, settled_end
 from sqlkit.database.retries import DEADLOCK_DETECTED, SERIALIZATION_FAILURE, TERMINATIONS
+from sqlkit.database.unreachable import reason_of
 from sqlkit.database.watching import Watchers
 from sqlkit.execution.query import Query
 
@@ -312,7 +313,7 @@ def verdict_on(replica: Replica, conn: Pooled, query: Query, error: psycopg.Erro
     """
     state = error.sqlstate or ""
     if conn.pgconn.status != ConnStatus.OK or state in TERMINATIONS:
-        replica.leave(" ".join(str(error).split()) or type(error).__name__)
+        replica.leave(reason_of(error))
         replica.hurry.set()
         return Verdict(True, replicas_too=True)
     if state == "25006":

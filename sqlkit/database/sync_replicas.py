@@ -28,6 +28,7 @@ from sqlkit.database.replicas import (
     verdict_on,
 )
 from sqlkit.database.sync_pool import Pool
+from sqlkit.database.unreachable import reason_of
 from sqlkit.database.watching import ANSWER_WITHIN, answer
 from sqlkit.execution.query import Query
 
@@ -56,7 +57,7 @@ class ReplicaPool(Pool):
     def refused(self, error: Exception) -> None:
         """No connection can be opened: the replica is left until its watcher can."""
         super().refused(error)
-        self.replica.leave(" ".join(str(error).split()))
+        self.replica.leave(reason_of(error))
 
     def send_on(self) -> None:
         """Tell whoever waits that the replica is left."""
@@ -144,7 +145,7 @@ class PoolWithReplicas(Pool):
                 time.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
         except psycopg.Error as error:
-            replica.leave(" ".join(str(error).split()))
+            replica.leave(reason_of(error))
             return False
         except BaseException:
             replica.pool.take_back(conn)

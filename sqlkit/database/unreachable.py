@@ -1,22 +1,23 @@
-"""What there is to say of a server that one cannot connect to."""
+"""What there is to say of a server that one cannot connect to, or that says no."""
 
 from __future__ import annotations
 
 from sqlkit.database.pooling import is_refusal
 
-__all__ = ["refusal", "unreachable"]
+__all__ = ["reason_of", "refusal", "unreachable"]
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error's words on one line, without libpq's hints, which are lines that begin with a tab."""
+    lines = [line for line in str(error).splitlines() if not line.startswith("\t")]
+    return " ".join(" ".join(lines).split()) or type(error).__name__
 
 
 def refusal(error: BaseException) -> str:
-    """Say that a server refuses, or that there is none, and why, on one line.
-
-    Without libpq's hints, which are lines that begin with a tab.
-    """
-    lines = [line for line in str(error).splitlines() if not line.startswith("\t")]
-    reason = " ".join(" ".join(lines).split()) or type(error).__name__
+    """Say that a server refuses, or that there is none, and why."""
     if is_refusal(error):
-        return f"the server refuses: {reason}"
-    return f"the server cannot be reached: {reason}: start it, or name another"
+        return f"the server refuses: {reason_of(error)}"
+    return f"the server cannot be reached: {reason_of(error)}: start it, or name another"
 
 
 def unreachable(place: str, error: BaseException) -> str:

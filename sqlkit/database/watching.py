@@ -17,6 +17,7 @@ from psycopg.abc import PQGen
 
 from sqlkit.connection import send
 from sqlkit.database.options import connect_keywords
+from sqlkit.database.unreachable import reason_of
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
@@ -105,7 +106,7 @@ def _watch(watched: Watched, every: float, ended: threading.Event) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, e._WaitTimeout):
         return f"it does not answer within {ANSWER_WITHIN:g} s"
-    return " ".join(str(error).split()) or type(error).__name__
+    return reason_of(error)
 
 
 def _connect(settings: Settings) -> psycopg.Connection[Any]:

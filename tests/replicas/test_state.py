@@ -50,6 +50,16 @@ def test_the_health_command_shows_replicas(pair: Pair) -> None:
     assert found[1] == pair.standby.dsn
 
 
+def test_the_health_command_says_why_a_replica_is_left(pair: Pair) -> None:
+    """One that is away is told on one line, with the reason and without its password; the database is healthy."""
+    settings = {"DATABASE_URL": pair.dsn, "DATABASE_REPLICAS": "postgresql://u:s3cr3t@127.0.0.1:1/x"}
+    answer = CliRunner().invoke(app, ["health"], env=settings)
+    assert answer.exit_code == 0, answer.output
+    (line,) = [line for line in answer.output.splitlines() if line.startswith("replica ")]
+    assert line.startswith("replica postgresql://u:***@127.0.0.1:1/x: serves no reads: ")
+    assert line.endswith("Connection refused")
+
+
 def test_passwords_of_replicas_are_not_shown(pair: Pair) -> None:
     """Neither the status nor the reason of a replica shows its password."""
     dsn = pair.standby.dsn.replace("postgres@", "postgres:s3cr3t@").replace("standby_0", "nowhere")
