@@ -438,13 +438,19 @@ def test_a_listener_that_is_cut_off_empties_memory(
     assert cache.health().healthy
 
 
-def test_a_listener_that_hears_nothing_any_more_is_cut_off(songs: Songs, db: Database, song_dsn: str) -> None:
-    """A network that swallows packets is noticed within ``patience``; then no value from memory is served."""
+@pytest.mark.parametrize("heartbeat", [0.1, 60.0], ids=["it asks", "it does not come to ask"])
+def test_a_listener_that_hears_nothing_any_more_is_cut_off(
+    songs: Songs, db: Database, song_dsn: str, heartbeat: float
+) -> None:
+    """A network that swallows packets is noticed within ``patience``; then no value from memory is served.
+
+    It is so too where the listener's thread does not notice it: an answer that is older than that says nothing.
+    """
     with psycopg.connect(song_dsn) as conn:
         host, port = conn.info.host, conn.info.port
     proxy = SlowProxy(f"{host}/.s.PGSQL.{port}" if host.startswith("/") else port)
     dsn = psycopg.conninfo.make_conninfo(song_dsn, host="127.0.0.1", port=proxy.port)
-    with Listener(dsn, heartbeat=0.1, patience=0.4) as listener:
+    with Listener(dsn, heartbeat=heartbeat, patience=0.4) as listener:
         assert listener.hears
         cache = shared(db, listener)
         query = cached(songs.get_song, cache, tags=["song:{song_id}"])
