@@ -209,6 +209,16 @@ def test_four_archive_at_once(db: Database) -> None:
     assert left == (0,)
 
 
+def test_two_at_once_archive_different_jobs(db: Database) -> None:
+    """While one who archives has not committed, another takes the next jobs and waits for nobody."""
+    complete_many(db, 5, owners=1)
+    soon = datetime.now(UTC) + timedelta(days=1)
+    with db.transaction() as first, db.transaction() as second:
+        second.execute("set local lock_timeout = '2s'")
+        moved = [queries.history.archive_jobs(conn, completed_before=soon, limit=2) for conn in (first, second, second)]
+    assert moved == [2, 2, 1]
+
+
 def test_the_archive_is_compressed(db: Database) -> None:
     """A bundle takes less than a quarter of its text."""
     app = Presentations(db)
