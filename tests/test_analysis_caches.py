@@ -16,7 +16,15 @@ import redis
 
 from sqlkit import Database, NoRow
 from sqlkit.apps import analysis
-from sqlkit.apps.analysis import AnalysisCache, AnalysisChanges, NewAnalysis, NewTool, NewUser, UserChanges
+from sqlkit.apps.analysis import (
+    AnalysisCache,
+    AnalysisChanges,
+    NewAnalysis,
+    NewTool,
+    NewUser,
+    ToolChanges,
+    UserChanges,
+)
 from sqlkit.apps.analysis.caches import tags_of
 from sqlkit.apps.analysis.http import create_app
 from sqlkit.apps.analysis.settings import AnalysisSettings
@@ -165,6 +173,29 @@ def test_a_write_makes_invalid_what_it_changes(db: Database, cache: AnalysisCach
         for each in (cache, theirs):
             assert soon(lambda each=each: each.get_analysis_result(analysis_id=work.analysis_id) == [1, 2])  # type: ignore[misc]
             assert [kept.result for kept in each.list_user_analyses(user_id=user.user_id)] == [[1, 2]]
+
+
+def test_a_write_to_a_user_or_a_tool(db: Database, cache: AnalysisCache, settings: AnalysisSettings) -> None:
+    """What was kept of them is not served any more, in this process or another; what did not change is still kept."""
+    user, work, tool = made(db)
+    with Database.connect(settings) as other, AnalysisCache.opened(other) as theirs:
+        for each in (cache, theirs):
+            assert each.get_user(user_id=user.user_id) == user
+            assert each.get_tool(tool_id=tool.tool_id) == tool
+            each.get_analysis_result(analysis_id=work.analysis_id)
+        with db.transaction() as conn:
+            eve = analysis.users.update_user(conn, user_id=user.user_id, changes=UserChanges(username="eve"))
+            invalidate(conn, *tags_of(eve))
+        with db.transaction() as conn:
+            failed = ToolChanges(status=analysis.WorkStatus.FAILED)
+            broken = analysis.tools.update_tool(conn, tool_id=tool.tool_id, changes=failed)
+            invalidate(conn, *tags_of(broken))
+        for each in (cache, theirs):
+            assert soon(lambda each=each: each.get_user(user_id=user.user_id) == eve)  # type: ignore[misc]
+            assert soon(lambda each=each: each.get_tool(tool_id=tool.tool_id) == broken)  # type: ignore[misc]
+            misses = each.statistics().misses
+            assert each.get_analysis_result(analysis_id=work.analysis_id) == work.result
+            assert each.statistics().misses == misses
 
 
 def test_a_clean_up_makes_invalid_what_it_removes(db: Database, cache: AnalysisCache) -> None:
