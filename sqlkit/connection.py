@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
@@ -23,7 +22,7 @@ from psycopg.adapt import AdaptersMap
 from psycopg.errors import error_from_result
 
 from sqlkit.errors import ConfigurationError
-from sqlkit.places import calling_frame
+from sqlkit.places import Call, calling_frame
 from sqlkit.poolers import lasting
 from sqlkit.tally import Counts, Tally
 
@@ -109,7 +108,7 @@ class Memory:
         self.shared = False
         self.touched = False
         self._stream: Any = None
-        self.reader: FrameType | None = None
+        self.reader: Call | None = None
         self.path: bytes = b""
         self.begins: bytes = b""
         self.commits = 0

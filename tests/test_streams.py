@@ -139,6 +139,48 @@ def test_dropped_stream_is_closed(db: Database, book: Connection, songs: Songs) 
     assert db.status().checked_out == 0
 
 
+def first_of(rows: Iterator[Any]) -> Any:
+    """Read one row and leave the rest."""
+    return next(rows)
+
+
+def first_song(songs: Songs, db: Database) -> Any:
+    """Leave a stream, which has a name here, where it is."""
+    rows = songs.stream_songs(db)
+    return next(rows)
+
+
+def each_song(songs: Songs, db: Database) -> Iterator[Any]:
+    """Read a stream within its block."""
+    with songs.stream_songs(db) as rows:
+        yield from rows
+
+
+def each_in_a_block(songs: Songs, db: Database) -> Iterator[Any]:
+    """Read a stream within a transaction."""
+    with db.transaction() as conn:
+        yield from songs.stream_songs(conn)
+
+
+@pytest.mark.parametrize(
+    "leave",
+    [
+        first_song,
+        lambda songs, db: first_of(songs.stream_songs(db)),
+        lambda songs, db: first_of(each_song(songs, db)),
+        lambda songs, db: first_of(each_in_a_block(songs, db)),
+    ],
+    ids=["in a variable", "of a caller", "in a generator", "in a block in a generator"],
+)
+def test_stream_that_a_call_has_left_is_closed(
+    db: Database, book: Connection, songs: Songs, leave: Callable[[Songs, Database], Any]
+) -> None:
+    """The call that read the first row is not remembered with its variables, so the stream goes with it."""
+    fill(book, 3000)
+    assert leave(songs, db).song_id == 1
+    assert db.status().checked_out == 0
+
+
 def test_stream_in_a_cycle_is_closed_when_it_is_collected(db: Database, book: Connection, songs: Songs) -> None:
     """Where the garbage collector finds it, it gives its connection back too."""
     fill(book, 3000)
