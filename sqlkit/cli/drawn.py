@@ -55,6 +55,8 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 SHOWN = 300
 #: From how many characters on all columns are shown.
 WIDE = 130
+#: Below how many characters not even those are that are left at less than that.
+NARROW = 60
 
 
 def plain(value: object) -> str:
@@ -76,6 +78,11 @@ class Lines:
 
     def __init__(self, width: int, *columns: str) -> None:
         self._kept = [width >= WIDE or not column.startswith("(") for column in columns]
+        if width < NARROW:  # the first, the last, and the first number between
+            last = len(columns) - 1
+            numbers = (place for place in range(1, last) if columns[place].startswith(">"))
+            shown = {0, next(numbers, 0), last}
+            self._kept = [kept and place in shown for place, kept in enumerate(self._kept)]
         names = [column.strip("()") for column, kept in zip(columns, self._kept, strict=True) if kept]
         self._folded = [not name.startswith(">") and not name.endswith("…") for name in names]
         expands = names[-1][-1] in "…¶"

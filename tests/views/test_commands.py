@@ -188,6 +188,17 @@ def test_narrow_terminal(shop: str, run: Run, monkeypatch: pytest.MonkeyPatch) -
     assert max(Text.from_ansi(line).cell_len for line in done.stdout.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("command", ["status", "locks", "tables", "indexes"])
+def test_very_narrow_terminal(shop: str, run: Run, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """At 40 columns a table has what it is about and what mends it: nothing is a letter wide."""
+    monkeypatch.setattr(output.answers, "_width", 40)
+    monkeypatch.setattr(output.answers, "_force_terminal", True)
+    with chain_of_three(shop):
+        lines = [Text.from_ansi(line).plain.strip() for line in run(command, "--dsn", shop).stdout.splitlines()]
+    assert max(map(len, lines)) <= 40
+    assert len([line for line in lines if len(line) == 1]) < 3  # the s of some seconds may stand alone
+
+
 LONG_NAME = "tool_generations_user_id_status_tool_type_idx"
 
 

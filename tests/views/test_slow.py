@@ -278,6 +278,17 @@ def test_granted_rights(counting: TestServer, conn: psycopg.Connection) -> None:
         assert look(own).missing == []
 
 
+def test_a_view_that_is_locked_is_not_waited_for(counting: TestServer, conn: psycopg.Connection) -> None:
+    """Where somebody locks what a view reads, that is said within a moment, and all else is shown."""
+    with actors(counting.dsn, "locker") as (locker,):
+        locker.do('lock table "Counts".pg_stat_statements in access exclusive mode')
+        seen = look(conn, ["sessions", "statements", "tables"], within=30)
+    (missing,) = [one for one in seen.missing if one.view == "statements"]
+    assert missing.reason == "somebody holds a lock that it needs, see sqlkit locks"
+    assert [one.application_name for one in seen.sessions if one.pid == locker.pid] == ["locker"]
+    assert "songs" in [one.table_name for one in seen.tables]
+
+
 def test_schema_that_may_not_be_used(counting: TestServer) -> None:
     """A view that is refused says which right is missing, and those after it are shown."""
     database = counting.create("closed")
