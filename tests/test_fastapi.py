@@ -27,6 +27,7 @@ import sqlkit
 from sqlkit import AsyncDatabase, Database
 from sqlkit.fastapi import (
     ANSWERS,
+    RowsResponse,
     async_connection_of,
     async_transaction_of,
     connection_of,
@@ -58,6 +59,7 @@ create table logs (created_at timestamptz) partition by range (created_at);
 
 INSERT = "insert into songs (title, tempo, band_id) values (:title, :tempo, :band_id) returning song_id, title, tempo"
 SELECT = "select song_id, title, tempo from songs where song_id = :song_id"
+EXPORT = "select repeat('x', 9999) || chr(10) from generate_series(1, :rows) as i where i + 0 / (:rows - 13) > 0"
 PAST = "select :moment::timestamp < localtimestamp"
 LIST = "select song_id, title, tempo from songs where song_id > :after order by song_id limit :limit"
 
@@ -120,6 +122,10 @@ def add_threads(app: FastAPI) -> None:
         names = ("transaction_isolation", "transaction_read_only")
         return [str(conn.execute(f"show {name}".encode()).fetchone()) for name in names]
 
+    @app.get("/export")
+    def export(db: Threads, rows: int) -> RowsResponse:
+        return RowsResponse(sqlkit.stream(db, str, EXPORT, rows=rows), str, head="first\n", media_type="text/csv")
+
     @app.get("/past")
     def past(db: Threads, moment: datetime) -> bool:
         return sqlkit.fetch_one(db, bool, PAST, moment=moment)
@@ -164,6 +170,10 @@ def add_tasks(app: FastAPI) -> None:
     async def reading(conn: AsyncReading) -> list[str]:
         names = ("transaction_isolation", "transaction_read_only")
         return [str(await (await conn.execute(f"show {name}".encode())).fetchone()) for name in names]
+
+    @app.get("/export")
+    async def export(db: Tasks, rows: int) -> RowsResponse:
+        return RowsResponse(sqlkit.stream(db, str, EXPORT, rows=rows), str, head="first\n", media_type="text/csv")
 
     @app.get("/past")
     async def past(db: Tasks, moment: datetime) -> bool:
@@ -290,6 +300,33 @@ def test_pages(client: httpx.Client) -> None:
         query["after"] = page["next"]
     assert seen == [f"Song {number}" for number in range(5)]
     assert client.get("/songs?after=bogus").status_code == 400
+
+
+@pytest.mark.parametrize("rows", [0, 1, 200, 451])
+def test_an_export(client: httpx.Client, rows: int) -> None:
+    """All rows of a stream are the answer, behind its first line."""
+    answer = client.get("/export", params={"rows": rows})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.text == "first\n" + f"{'x' * 9999}\n" * rows
+
+
+def test_an_export_that_nobody_reads_to_its_end(client: httpx.Client) -> None:
+    """Clients that go away in the middle of a stream leave no connection out: more of them than the pool has."""
+    for _ in range(4):
+        with client.stream("GET", "/export", params={"rows": 20_000}) as answer:  # more than sockets hold
+            assert next(answer.iter_text()).startswith("first\nxxx")
+    deadline = time.monotonic() + 10
+    while client.get("/status").json()["checked_out"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert client.get("/status").json()["checked_out"] == 0
+
+
+def test_an_export_that_is_refused(client: httpx.Client) -> None:
+    """What the database refuses before the first row is answered as elsewhere: nothing was sent yet."""
+    refused = client.get("/export", params={"rows": 2**40})
+    assert (refused.status_code, refused.json()) == (422, {"detail": "a number is too large"})
+    assert client.get("/export", params={"rows": 13}).status_code == 500
+    assert client.get("/status").json()["checked_out"] == 0
 
 
 def test_options_of_a_transaction(client: httpx.Client) -> None:
@@ -473,6 +510,7 @@ def test_the_page_on_fastapi_runs(dsn: str) -> None:
         assert client.get("/songs/1").json() == {"song_id": 1, "title": "Misty"}
         assert client.get("/songs/9").status_code == 404
         assert client.post("/songs/count").status_code == 200
+        assert client.get("/songs.csv").text == "id,title\n1,Misty\n"
         assert client.get("/health").status_code == 200
 
 
