@@ -288,6 +288,28 @@ def test_a_sequence_or_a_view_that_nobody_may_read(shop: str, tmp_path: Path, wh
     assert name.partition(".")[2] not in listed.stdout
 
 
+def test_a_cause_that_stays_is_told(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pg_dump fails again and again, and something is dropped each time, its own words are the error."""
+    monkeypatch.setattr(taking, "ATTEMPTS", 2)
+    monkeypatch.setattr(taking, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(taking._Work, "command", lambda *_: [find_program("pg_dump", 15).path, "--no-such-option"])
+    seen: list[int] = []
+
+    @contextmanager
+    def disturbed(dsn: str, schema: str | None, bound: Waiting) -> Iterator[Any]:
+        with psycopg.connect(dsn, autocommit=True) as conn:
+            conn.execute("create view shop.passing as select 1 as number")
+            with held_snapshot(dsn, schema, bound) as snapshot:
+                conn.execute("drop view shop.passing")
+                seen.append(1)
+                yield snapshot
+
+    monkeypatch.setattr(taking, "held_snapshot", disturbed)
+    with pytest.raises(BackupError, match=r"^pg_dump: "):
+        backup(shop, tmp_path, schema="shop")
+    assert len(seen) == 2
+
+
 def test_a_circle_of_waiters(shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who holds what pg_dump waits for, and waits for the snapshot, goes before: the backup begins anew."""
     with psycopg.connect(shop, autocommit=True) as conn:

@@ -137,11 +137,11 @@ select count(pg_stat_clear_snapshot()::text) as forgotten;
 
 -- name: has_lost
 -- Whether a relation or a function that this transaction's snapshot has is gone: names are looked up as they
--- are now, and what has none is written as its number.
+-- are now, and what has none is written as its number. Temporary tables come and go, and nobody dumps them.
 select
     exists (
         select from pg_class
-        where oid::regclass::text ~ '^[0-9]+$'
+        where oid::regclass::text ~ '^[0-9]+$' and relpersistence <> 't'
     )
     or exists (
         select from pg_proc

@@ -140,6 +140,7 @@ class _Work:
     ) -> None:
         self.dsn, self.where, self.lock_timeout = dsn_of(settings), settings.safe_dsn, lock_timeout
         self.schema, self.jobs, self.told, self.stop, self.bindirs = schema, jobs, told, stop, bindirs
+        self.failure: BackupError | None = None  # of pg_dump, where something was dropped meanwhile
 
     def take(self, half: Unfinished) -> Manifest:
         """Dump and count one snapshot; return the manifest, which is written."""
@@ -176,6 +177,8 @@ class _Work:
             _clear(half.path / DUMP)
             if self.stop.wait(PAUSE_SECONDS * attempt):
                 raise Stopped("backup: stopped")
+        if self.failure is not None:  # which may have another cause
+            raise self.failure
         raise BackupError(f"{self.schema or 'backup'}: its tables are changed again and again: try at a quieter time")
 
     def dump(self, half: Unfinished, snapshot: Snapshot, program: Program, waiting: Waiting) -> dict[str, int] | None:
@@ -193,9 +196,12 @@ class _Work:
         if status == 0:
             done.finish()
             return counts
-        if status is None or child.has_said(REFUSED) or catalogue.has_lost(snapshot.conn):
+        if status is None or child.has_said(REFUSED):
             return None
-        raise child.failure(status)
+        self.failure = child.failure(status)
+        if catalogue.has_lost(snapshot.conn):
+            return None
+        raise self.failure
 
     def ended(self, snapshot: Snapshot, child: Child, waiting: Waiting) -> int | None:
         """Return how pg_dump ended; None where it waits for somebody who waits for the snapshot.
