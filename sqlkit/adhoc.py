@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 @lru_cache(maxsize=512)
 def _statement(sql: str) -> Statement:
+    if not isinstance(sql, str):
+        raise TypeError('the SQL is a text, and stands behind the type of a row: fetch_all(db, Song, "select ...")')
     return parse_statement(sql)
 
 

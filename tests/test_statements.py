@@ -6,9 +6,11 @@ import dataclasses
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import sqlkit
 from sqlkit.errors import ArgumentError, SqlFileError
 from sqlkit.statements import (
     CopyTarget,
@@ -352,6 +354,13 @@ def test_copy_target(sql: str, expected: CopyTarget | None) -> None:
 def test_copy_with_more(sql: str, expected: str) -> None:
     """A copy from stdin with options, parameters or markers is an error."""
     assert failure("-- name: q\n" + sql).startswith(expected)
+
+
+def test_ad_hoc_words_in_the_wrong_order() -> None:
+    """A type where the SQL should stand is told as that."""
+    swapped: Any = (None, "select 1", int)
+    with pytest.raises(TypeError, match="the SQL is a text, and stands behind the type of a row"):
+        sqlkit.fetch_all(*swapped)
 
 
 def test_ad_hoc_statement() -> None:

@@ -149,11 +149,18 @@ def _check(project: Project, workbench: Workbench, options: _Options) -> Report:
         except psycopg.Error as error:
             reasons.append(f"the database did not answer: {said_by(error)}")
     if not (facts.statements or findings or reasons):
-        reasons.append("there is nothing to check: the modules hold nothing that sqlkit.load returned")
+        reasons.append(_nothing(project.modules))
     findings = [_completed(finding, facts) for finding in [*findings, *_findings(facts)]]
     shown = [finding for finding in without_allowed(findings, facts.statements) if options.shows(finding, project)]
     troubles = tuple(Trouble(reason, project.name) for reason in reasons)
     return Report(tuple(_sorted(shown)), troubles, _count(facts))
+
+
+def _nothing(modules: Sequence[str]) -> str:
+    """Say that there is nothing to check; most likely other modules are meant, often those of a package."""
+    named = ", ".join(modules) or "no module"
+    below = next((f"; all that is below a package is {name}.*" for name in modules if not name.endswith("*")), "")
+    return f"there is nothing to check: what sqlkit.load returned is not in {named}{below}"
 
 
 def _plans(

@@ -36,7 +36,7 @@ MISSPELT = "sweet gorgia brown"
 
 def demo(
     app: Annotated[
-        str, typer.Argument(metavar="[APP]", help="Which application: soleil, or another of sqlkit's.")
+        str, typer.Argument(metavar="APP", help="Which application: soleil, or another of sqlkit's.")
     ] = SCHEMA,
     songs: Annotated[
         Path | None, typer.Option("--songs", metavar="FILE", help="A song list, .json or .csv; else the demo's own.")

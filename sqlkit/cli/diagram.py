@@ -24,7 +24,7 @@ FOLDER_PREFIX = "sqlkit-diagram-"
 
 def diagram_command(
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="An application of sqlkit's: its migrations are drawn.")
+        str | None, typer.Argument(metavar="APP", help="An application of sqlkit's: its migrations are drawn.")
     ] = None,
     dsn: DsnOption = None,
     folder: FolderOption = None,

@@ -33,7 +33,7 @@ class By(StrEnum):
 
 def partitions_command(
     app: Annotated[
-        str | None, typer.Argument(metavar="[APP]", help="An application of sqlkit's: its partitioned tables.")
+        str | None, typer.Argument(metavar="APP", help="An application of sqlkit's: its partitioned tables.")
     ] = None,
     dsn: DsnOption = None,
     folder: FolderOption = None,

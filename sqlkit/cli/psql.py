@@ -21,7 +21,7 @@ __all__ = ["psql"]
 
 def psql(
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- PSQL ARGUMENTS]", help="Given to psql as they are.")
+        list[str] | None, typer.Argument(metavar="-- PSQL ARGUMENTS", help="Given to psql as they are.")
     ] = None,
     dsn: DsnOption = None,
     folder: FolderOption = None,
