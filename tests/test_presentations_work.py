@@ -82,6 +82,25 @@ def test_a_job_from_submission_to_its_video(presentations_conn: Connection) -> N
     assert steps == list(JobStatus)[:5]
 
 
+def test_each_step_is_in_the_audit_log(presentations_conn: Connection) -> None:
+    """Each step leaves a line with the job as it was before it and as it is behind it, whichever statement took it."""
+    conn = presentations_conn
+    voice = new_voice(conn, new_user(conn))
+    completed = brought_to(conn, voice, JobStatus.COMPLETED)
+    failed = brought_to(conn, voice, JobStatus.FAILED)
+    done(work.retry_job(conn, job_id=failed.job_id))
+    done(work.cancel_job(conn, job_id=failed.job_id))
+    walked: dict[int, list[str]] = {
+        completed.job_id: [*JobStatus][:5],
+        failed.job_id: ["pending", "processing_slides", "failed", "pending", "cancelled"],
+    }
+    for job_id, steps in walked.items():
+        lines = history.list_audit_lines(conn, table_name="presentation_jobs", row_id=job_id)[::-1]
+        before = [line.before and line.before["status"] for line in lines]
+        after = [line.after and line.after["status"] for line in lines]
+        assert (before, after) == ([None, *steps[:-1]], steps)
+
+
 def test_a_job_that_ends_before_its_claim(presentations_conn: Connection) -> None:
     """Where the clock of whoever completes a job is behind, it completes when it started."""
     conn = presentations_conn

@@ -78,13 +78,6 @@ def test_get_user(api: Api) -> None:
     assert api.users.get_user_by_email(email="nobody@example.org") is None
 
 
-def test_email_is_looked_up_by_its_index(api: Api) -> None:
-    """A look-up by address reads the index, not the table."""
-    api.execute("set local enable_seqscan = off")
-    plan = "\n".join(line for (line,) in api.execute("explain select 1 from users where lower(email) = 'a@b'"))
-    assert "users_email_key" in plan
-
-
 def test_get_some_columns(api: Api) -> None:
     """A look-up that wants only some columns reads only these."""
     user = user_of(api)
@@ -385,15 +378,6 @@ def test_search_chats_narrowed(api: Api) -> None:
     assert [chat.user_id for chat in api.chats.search_chats(term="fado", user_id=other.user_id)] == [other.user_id]
     (found,) = api.chats.search_chats(term="fado", platform=Platform.SLACK)
     assert found.platform is Platform.SLACK
-
-
-def test_search_reads_the_index(api: Api) -> None:
-    """The search goes through the full-text index."""
-    api.execute("set local enable_seqscan = off")
-    plan = api.execute(
-        "explain select 1 from chats where chat_words(title, content) @@ websearch_to_tsquery('simple', 'fado')"
-    )
-    assert "chats_title_content_idx" in "\n".join(line for (line,) in plan)
 
 
 def test_a_chat_longer_than_a_tsvector(api: Api) -> None:

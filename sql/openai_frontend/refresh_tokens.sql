@@ -98,7 +98,7 @@ where refresh_token_id in (
     select expired.refresh_token_id
     from refresh_tokens as expired
     where expired.expires_at <= now()
-    order by expired.refresh_token_id
+    order by expired.expires_at, expired.refresh_token_id
     limit :limit
     for update skip locked
 );

@@ -45,14 +45,14 @@ delete from login_sessions
 where user_id = :user_id;
 
 -- name: cleanup_expired_sessions
--- Deletes what has expired, as many as the limit. Rows that another cleaning holds are left to it, so that
--- none waits.
+-- Deletes what has expired, the oldest first, as many as the limit. Rows that another cleaning holds are left
+-- to it, so that none waits.
 delete from login_sessions
 where session_id in (
     select expired.session_id
     from login_sessions as expired
     where expired.expires_at <= now()
-    order by expired.session_id
+    order by expired.expires_at, expired.session_id
     limit :limit
     for update skip locked
 );
