@@ -30,6 +30,7 @@ ORDER: list[list[str]] = [
     ["sqlkit.checking"],
     ["sqlkit.describing"],
     ["sqlkit.caching", "sqlkit.fastapi", "sqlkit.operations", "sqlkit.pages", "sqlkit.patches", "sqlkit.security"],
+    ["sqlkit.responses"],
     ["sqlkit.telemetry"],
     ["sqlkit"],
     ["sqlkit.adhoc", "sqlkit.queries"],
