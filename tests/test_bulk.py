@@ -91,6 +91,9 @@ copy closed (title) from stdin;
 copy once (title) from stdin;
 -- name: copy_slow
 copy slow (title) from stdin;
+
+-- name: add_slow
+insert into slow (title) values (:title);
 -- name: copy_label
 copy kinds (label) from stdin;
 -- name: copy_mood
@@ -165,6 +168,7 @@ class Bulk(Protocol):
     def copy_closed(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_once(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_slow(self, db: Executor, items: Iterable[Any]) -> Affected: ...
+    def add_slow(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_label(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_mood(self, db: Executor, items: Iterable[Any]) -> Affected: ...
     def copy_doc(self, db: Executor, items: Iterable[Any]) -> Affected: ...
@@ -193,6 +197,7 @@ class AsyncBulk(Protocol):
     async def copy_closed(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_once(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_slow(self, db: AsyncExecutor, items: Many) -> Affected: ...
+    async def add_slow(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_label(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_mood(self, db: AsyncExecutor, items: Many) -> Affected: ...
     async def copy_doc(self, db: AsyncExecutor, items: Many) -> Affected: ...
@@ -823,8 +828,9 @@ def interrupted(signum: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def test_copy_interrupted_while_the_server_is_behind(bulk_dsn: str, path: Path, colour: bool) -> None:
-    """An interrupt while the last rows wait for a server that reads none ends the copy; its connection serves on."""
+@pytest.mark.parametrize("name", ["copy_slow", "add_slow"])
+def test_interrupted_while_the_server_is_behind(bulk_dsn: str, path: Path, colour: bool, name: str) -> None:
+    """An interrupt while the last rows wait for a server that reads none ends the call; its connection serves on."""
     items = [{"title": "x" * 1000}] * 900  # too many for the sockets, too few to be waited for before the end
 
     def sync() -> psycopg.Connection[Any]:
@@ -834,7 +840,7 @@ def test_copy_interrupted_while_the_server_is_behind(bulk_dsn: str, path: Path, 
         try:
             signal.setitimer(signal.ITIMER_REAL, 0.3)
             with pytest.raises(KeyboardInterrupt):
-                queries.copy_slow(conn, items)
+                getattr(queries, name)(conn, items)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
@@ -845,7 +851,7 @@ def test_copy_interrupted_while_the_server_is_behind(bulk_dsn: str, path: Path, 
         async with await psycopg.AsyncConnection.connect(bulk_dsn, autocommit=True) as conn:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
-                    await queries.copy_slow(conn, items)
+                    await getattr(queries, name)(conn, items)
             assert conn.info.transaction_status == TransactionStatus.IDLE
             assert await (await conn.execute("select count(*) from slow")).fetchone() == (0,)
 

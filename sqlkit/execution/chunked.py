@@ -18,7 +18,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Wait
 
 from sqlkit.execution.collecting import LARGE_ROWS, make
-from sqlkit.execution.prepared import FAILED, Prepared
+from sqlkit.execution.prepared import FAILED, Prepared, flushed
 from sqlkit.execution.query import Query
 from sqlkit.rows.collector import CollectorPause
 
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 0.1
 def chunked(pgconn: PGconn, query: Query, prepared: Prepared, pause: CollectorPause) -> PQGen[list[Any]]:
     """Return the objects of a statement that was just sent; ``pause`` is held but for waits that are not short."""
     pgconn.set_chunked_rows_mode(CHUNK_ROWS)
-    yield from generators.send(pgconn)
+    yield from flushed(pgconn)
     patience = PATIENCE_SECONDS
     made: list[Any] = []
     while True:

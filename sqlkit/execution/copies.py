@@ -25,8 +25,7 @@ from psycopg import abc, generators
 from psycopg.abc import PQGen
 from psycopg.adapt import Transformer
 from psycopg.pq import TransactionStatus
-from psycopg.pq.abc import PGconn, PGresult
-from psycopg.waiting import Wait
+from psycopg.pq.abc import PGresult
 
 from sqlkit.annotations import Affected
 from sqlkit.connection import Memory, memory_of
@@ -44,6 +43,7 @@ from sqlkit.execution.prepared import (
     check,
     command,
     execute,
+    flushed,
     learn_types,
     named,
     prepare,
@@ -60,8 +60,6 @@ from sqlkit.values.encoders import CopyFormat
 __all__ = ["CopyIn", "copy_in", "copy_in_async"]
 
 SAVEPOINT = b"sqlkit_copy"
-
-WAIT_W = Wait.W
 
 #: The most that libpq is given at once: psycopg found it slower, or without end, with more.
 PIECE_BYTES = 1 << 17
@@ -121,13 +119,6 @@ def copy_text(conn: Connection, copy: CopyIn, form: CopyFormat) -> str:
     """Return the statement with its name and the format that the types allow."""
     text = named(conn, memory_of(conn), copy.text.rstrip().removesuffix(";"), copy.query.name)
     return f"{text}\n(format {'binary' if form.types is not None else 'text'})"
-
-
-def flushed(pgconn: PGconn) -> PQGen[None]:
-    """Wait until all is on its way; psycopg's own ``send`` cannot go on after Ctrl-C, and closes the connection."""
-    while pgconn.flush():
-        while not (yield WAIT_W):
-            pass
 
 
 def settle_pooler(conn: Connection) -> PQGen[None]:

@@ -19,7 +19,17 @@ from sqlkit.execution.careful import enter
 from sqlkit.execution.collecting import make
 from sqlkit.execution.counting import count, fail
 from sqlkit.execution.lending import Local
-from sqlkit.execution.prepared import FAILED, Connection, Prepared, command, forget, prepare, search_path, settle
+from sqlkit.execution.prepared import (
+    FAILED,
+    Connection,
+    Prepared,
+    command,
+    flushed,
+    forget,
+    prepare,
+    search_path,
+    settle,
+)
 from sqlkit.execution.query import Query
 from sqlkit.execution.staleness import STALE_NOTE, may_be_stale
 from sqlkit.execution.transactions import begin, roll_back
@@ -107,7 +117,7 @@ class Course:
             pgconn.set_chunked_rows_mode(CHUNK_ROWS)
         else:
             pgconn.set_single_row_mode()
-        yield from generators.send(pgconn)
+        yield from flushed(pgconn)
 
     def next_chunk(self, conn: Connection) -> PQGen[list[Any] | None]:
         """Return the objects of the next chunk, or None behind the last."""

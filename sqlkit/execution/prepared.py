@@ -19,6 +19,7 @@ from psycopg.abc import PQGen
 from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, Format, PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
+from psycopg.waiting import Ready, Wait
 
 from sqlkit.connection import Memory
 from sqlkit.errors import ConfigurationError
@@ -34,6 +35,7 @@ __all__ = [
     "Prepared",
     "command",
     "execute",
+    "flushed",
     "forget",
     "known_path",
     "named",
@@ -58,6 +60,8 @@ TOUCHES = re.compile(
     r"|\bset_config\b|\bpg_(?:try_)?advisory_lock|\btemp(?:orary)?\b|\bpg_temp\b",
     re.IGNORECASE | re.DOTALL,
 ).search
+
+WAIT_RW, READY_R = Wait.RW, Ready.R
 
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
 
@@ -137,7 +141,7 @@ def round_trip(pgconn: PGconn) -> PQGen[PGresult]:
     else:
         # The borrower's own pipeline, already synchronised: one more statement and its sync.
         pgconn.pipeline_sync()
-        yield from generators.send(pgconn)
+        yield from flushed(pgconn)
         results = yield from generators.fetch_many(pgconn)
         yield from generators.fetch_many(pgconn)
     return check(results[-1], pgconn)
@@ -241,9 +245,22 @@ def _prepare_and_describe(conn: Connection, name: bytes, text: bytes) -> PQGen[P
     return results[-1]
 
 
+def flushed(pgconn: PGconn) -> PQGen[None]:
+    """Wait until all that is queued is on its way.
+
+    As psycopg's own ``generators.send``, which in C cannot go on where it was interrupted (Ctrl-C, a cancelled task)
+    while the server takes no more: psycopg then closes the connection.
+    """
+    while pgconn.flush():
+        while not (ready := (yield WAIT_RW)):
+            pass
+        if ready & READY_R:
+            pgconn.consume_input()
+
+
 def until_sync(pgconn: PGconn) -> PQGen[list[PGresult]]:
     """Send what is queued and return all results up to the sync."""
-    yield from generators.send(pgconn)
+    yield from flushed(pgconn)
     results: list[PGresult] = []
     while True:
         fetched = yield from generators.fetch_many(pgconn)
@@ -264,7 +281,7 @@ def settle(conn: Connection) -> PQGen[None]:
                     yield from generators.copy_end(pgconn, b"interrupted")
         return
     pgconn.pipeline_sync()
-    yield from generators.send(pgconn)
+    yield from flushed(pgconn)
     while pgconn.transaction_status == TransactionStatus.ACTIVE:
         yield from generators.fetch_many(pgconn)
     pgconn.exit_pipeline_mode()
