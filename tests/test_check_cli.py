@@ -509,7 +509,10 @@ def test_describe_without_migrations(run: Run, tmp_path: Path) -> None:
         (["sql/songs.sql", "get_sonk"], "sql/songs.sql: has no statement get_sonk, did you mean get_song?"),
         (["nope.sql"], "nope.sql:1:1: no such file"),
         (["sql/songs.sql", "--project", "x"], "--project x: there is no such project"),
-        (["sql/songs.sql", "--dsn", "postgresql://u:secret@127.0.0.1:1/x"], "connection failed: .*refused"),
+        (
+            ["sql/songs.sql", "--dsn", "postgresql://u:secret@127.0.0.1:1/x"],
+            r"postgresql://u:\*\*\*@127.0.0.1:1/x: the server cannot be reached: .*refused",
+        ),
     ],
 )
 def test_describe_errors(run: Run, project: str, arguments: list[str], reason: str) -> None:

@@ -134,7 +134,10 @@ def test_other_missing_modules_are_not_blamed_on_the_extra() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["migrate", "--app", "soleil", "--dsn", UNREACHABLE], "connection failed: .*refused"),
+        (
+            ["migrate", "--app", "soleil", "--dsn", UNREACHABLE],
+            r"sqlkit: postgresql://someone:\*\*\*@.*: the server cannot",
+        ),
         (["demo", "--dsn", UNREACHABLE], "connection failed: .*refused"),
         (["health", "--dsn", "postgresql://a@b@c/d"], "sqlkit: --dsn: "),
         (["health", "--dsn", UNREACHABLE, "--folder", "x"], "--dsn and --folder: give one of them"),
@@ -196,7 +199,7 @@ def test_a_place_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
 def test_debug_shows_the_traceback(run: Run) -> None:
     """With --debug the error itself comes through."""
     result = run("--debug", "migrate", "--app", "soleil", "--dsn", UNREACHABLE)
-    assert isinstance(result.exception, psycopg.OperationalError)
+    assert isinstance(result.exception.__cause__, psycopg.OperationalError)
 
 
 def test_wrong_settings_are_no_reason_for_a_server_of_our_own(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

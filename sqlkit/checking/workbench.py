@@ -15,9 +15,11 @@ from psycopg import sql
 
 from sqlkit.checking.extensions import copy_without, made_extensions
 from sqlkit.checking.project import Project
+from sqlkit.database.unreachable import unreachable
 from sqlkit.embedded.binaries import OLDEST
 from sqlkit.embedded.server import Embedded
 from sqlkit.errors import ConfigurationError, EmbeddedError, MigrationError
+from sqlkit.settings import Settings
 
 __all__ = ["Bench", "CannotCheck", "Workbench", "old_server", "said_by"]
 
@@ -101,6 +103,8 @@ class Workbench:
                 application_name=APPLICATION,
                 prepare_threshold=None,
             )
+        except psycopg.OperationalError as error:
+            raise CannotCheck(unreachable(_shown(dsn), error)) from None
         except (psycopg.Error, MigrationError) as error:
             raise CannotCheck(said_by(error)) from None
         with contextlib.closing(conn):
@@ -174,6 +178,14 @@ def old_server(version: int) -> str | None:
         return None
     minor = version % 10000 if version >= 100000 else f"{version // 100 % 100}.{version % 100}"
     return f"PostgreSQL {version // 10000}.{minor} is older than {OLDEST}: check against a newer one"
+
+
+def _shown(dsn: str) -> str:
+    """Return a DSN without its password."""
+    try:
+        return Settings(url=dsn).safe_dsn
+    except ConfigurationError:  # what surrounds it does not fit it; the connection's error says enough
+        return "--dsn"
 
 
 def said_by(error: Exception) -> str:

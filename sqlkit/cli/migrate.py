@@ -15,7 +15,7 @@ from sqlkit.checking.project import read_projects
 from sqlkit.cli.confirming import ConfirmOption, confirm
 from sqlkit.cli.looking import screen
 from sqlkit.cli.output import answers
-from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, Target, opened_target
+from sqlkit.cli.target import DsnOption, FolderOption, SchemaOption, Target, connected, opened_target
 from sqlkit.database.options import migrating_dsn
 from sqlkit.errors import ConfigurationError
 
@@ -104,6 +104,8 @@ def migrate(
         if dsn is None:
             migrating_dsn(settings)  # which is not a pooler's
         where = settings.schema or default_schema
+        with connected(settings, "migrate"):  # a server that does not answer is named
+            pass
         if adopt:
             _adopt(settings.dsn(), places, where, prefix, dry_run)
             return
