@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,9 @@ DIRECTIVES: Mapping[str, frozenset[str] | None] = {
     "replica": None,
 }
 
+#: What may be a directive, in a line of documentation.
+_MAYBE = re.compile(rf"\s*({'|'.join(DIRECTIVES)})\s*:\s*(\S.*?)\s*")
+
 
 def allowed(statement: Statement) -> frozenset[str]:
     """Return the codes that ``--@ allow: SK012, SK013`` silences on a statement."""
@@ -38,6 +42,21 @@ def check_directives(statements: Iterable[Statement]) -> Iterator[Finding]:
         for key, value in statement.directives.items():
             if reason := _refused(statement, key, value):
                 yield Finding("SK018", reason, statement.name, sql=places.directive(statement, key))
+        for line in statement.doc.splitlines():
+            if _is_meant(line):
+                reason = f"this is documentation; a directive begins with --@: write --@ {line.strip()}"
+                yield Finding("SK018", reason, statement.name, sql=places.documentation(statement, line))
+
+
+def _is_meant(line: str) -> bool:
+    """Tell whether a line of documentation can only be meant as a directive: its key and its value mean something."""
+    found = _MAYBE.fullmatch(line)
+    if found is None:
+        return False
+    key, value = found.groups()
+    if key == "replica":
+        return greatest_lag(value) is not None
+    return value in CARDINALITIES if key == "cardinality" else all(code.strip() in CODES for code in value.split(","))
 
 
 def _refused(statement: Statement, key: str, value: str) -> str | None:

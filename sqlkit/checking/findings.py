@@ -86,7 +86,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "SK015": (Severity.WARNING, "a sequential scan on a large table"),
     "SK016": (Severity.WARNING, "a plan that has changed against the snapshot"),
     "SK017": (Severity.ERROR, "a group of nested columns without one that is never NULL"),
-    "SK018": (Severity.WARNING, "a directive that nobody knows"),
+    "SK018": (Severity.WARNING, "a directive that nobody knows, or that lacks its @"),
     "SK019": (Severity.ERROR, "Protocol and file disagree"),
     "SK020": (Severity.ERROR, "a .sql file that does not parse"),
     "SK021": (Severity.WARNING, "a value may lose something on its way, or not be read at its end"),

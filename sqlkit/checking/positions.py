@@ -43,6 +43,14 @@ class SqlPlaces:
                 return Place(statement.path, line, text.index("--@") + 1, len(text.rstrip()) + 1)
         return self.header(statement)
 
+    def documentation(self, statement: Statement, words: str) -> Place:
+        """Return the place of a line of a statement's documentation, of the header where it is not found."""
+        for line in range(statement.line, statement.text_line):
+            text = _line(statement.path, line)
+            if text.lstrip().startswith("--") and text.rstrip().endswith(words.strip()):
+                return Place(statement.path, line, text.index("--") + 1, len(text.rstrip()) + 1)
+        return self.header(statement)
+
     def in_variant(self, statement: Statement, given: int, chosen: tuple[str, ...], offset: int) -> Place:
         """Return the place of what stands at an offset (from 0) of a variant's text, its whole word."""
         start = statement.locate(given, chosen, offset)

@@ -15,7 +15,7 @@ from psycopg import errors as e
 from sqlkit import AsyncDatabase, Database, load
 from sqlkit.checking.directives import check_directives
 from sqlkit.errors import SqlFileError
-from sqlkit.statements import parse_statements
+from sqlkit.statements import parse_statements, read_statements
 from tests.replicas.queries import Queries, async_queries, queries
 from tests.replicas.stage import POOL, in_loop, of_replica, serving, wait_until
 from tests.replicas.standby import Pair
@@ -113,6 +113,28 @@ def test_the_mark_names_a_lag(value: str, lag: float | None) -> None:
     (statement,) = parse_statements(f"-- name: q\n--@ replica: {value}\nselect 1", Path("q.sql"))
     assert statement.replica == lag
     assert [finding.code for finding in check_directives([statement])] == (["SK018"] if lag is None else [])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("-- replica: ok", True),
+        ("-- replica: ok 500ms", True),
+        ("--  cardinality: one", True),
+        ("-- allow: SK012", True),
+        ("-- Whether the replica: ok or not.", False),
+        ("-- replica: okay, as ever", False),
+        ("-- replica: ok for as long as nobody writes to it", False),
+    ],
+)
+def test_a_directive_without_its_sign_is_told(line: str, told: bool, tmp_path: Path) -> None:
+    """A comment that can only be meant as a directive is documentation, and check says so, with its place."""
+    path = tmp_path / "q.sql"
+    path.write_text(f"-- name: q\n{line}\nselect 1")
+    findings = list(check_directives(read_statements(path)))
+    assert [(finding.code, finding.sql and (finding.sql.line, finding.sql.column)) for finding in findings] == (
+        [("SK018", (2, 1))] if told else []
+    )
 
 
 def test_a_function_that_writes_is_refused(db: Database) -> None:
