@@ -91,7 +91,7 @@ def test_each_step_is_in_the_audit_log(presentations_conn: Connection) -> None:
     done(work.retry_job(conn, job_id=failed.job_id))
     done(work.cancel_job(conn, job_id=failed.job_id))
     walked: dict[int, list[str]] = {
-        completed.job_id: [*JobStatus][:5],
+        completed.job_id: [step.value for step in JobStatus][:5],
         failed.job_id: ["pending", "processing_slides", "failed", "pending", "cancelled"],
     }
     for job_id, steps in walked.items():
