@@ -37,7 +37,7 @@ from sqlkit.operations.backups.scripts import (
 )
 from sqlkit.operations.backups.shelf import verify_backup
 from sqlkit.operations.backups.snapshot import cancelled_by, count_rows
-from sqlkit.operations.backups.taking import dsn_of, settings_of
+from sqlkit.operations.backups.targets import dsn_of, settings_of
 from sqlkit.operations.units import counted
 from sqlkit.settings import Settings
 

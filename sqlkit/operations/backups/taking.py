@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import shutil
@@ -13,20 +12,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from sqlkit.database.unreachable import unreachable
-from sqlkit.errors import ArgumentError, BackupError, ConfigurationError
+from sqlkit.errors import ArgumentError, BackupError
 from sqlkit.operations.backups.catalogue import catalogue
 from sqlkit.operations.backups.manifest import DUMP, Extension, Locale, Manifest, StoredFile, file_checksums
 from sqlkit.operations.backups.processes import Child, Stopped, command_conninfo, environment, started
 from sqlkit.operations.backups.programs import Program, find_program
 from sqlkit.operations.backups.progress import Progress, Told, Weighed
+from sqlkit.operations.backups.restoring import rehearse_restore
 from sqlkit.operations.backups.shelf import Backup, Unfinished, keep_backups, unfinished
 from sqlkit.operations.backups.snapshot import LOCK_SECONDS, Snapshot, Waiting, cancelled_by, count_rows, held_snapshot
+from sqlkit.operations.backups.targets import dsn_of, settings_of
 from sqlkit.settings import Settings
 
-__all__ = ["backup", "dsn_of", "settings_of"]
+__all__ = ["backup"]
 
 #: What pg_dump says when it has begun a table, in the order in which it says it.
 DUMPING = re.compile(r'^pg_dump: dumping contents of table "(?P<table>.*)"$')
@@ -36,22 +36,6 @@ LOCK_MILLISECONDS = 5000  # for pg_dump to lock what the snapshot's connection h
 WATCH_SECONDS = 0.5  # after which it is looked at whether pg_dump waits: for a sequence or a view it has no bound
 ATTEMPTS = 8
 PAUSE_SECONDS = 0.5
-
-
-def settings_of(target: Settings | str | None) -> Settings:
-    """Return settings, of a DSN or of the environment where they are not given; refused are those of a pooler."""
-    settings = target if isinstance(target, Settings) else Settings() if target is None else Settings(url=target)
-    if settings.pooler != "none":
-        raise ConfigurationError("backups: want the server itself: name it, not its pooler (PgBouncer)")
-    return settings
-
-
-def dsn_of(settings: Settings) -> str:
-    """Return the DSN, with the settings' bound on the time to connect, for pg_dump too."""
-    dsn = str(settings.dsn())
-    if "connect_timeout" in settings.parameters:
-        return dsn
-    return make_conninfo(dsn, connect_timeout=max(2, math.ceil(settings.connect_timeout)))  # which libpq has as least
 
 
 def backup(
@@ -104,8 +88,6 @@ def _rehearse(
     stop: threading.Event | None,
     bindirs: tuple[Path, ...],
 ) -> None:
-    from sqlkit.operations.backups.restoring import rehearse_restore
-
     try:
         rehearse_restore(settings, whole, jobs=jobs, progress=progress, stop=stop, bindirs=bindirs)
     except Stopped:
