@@ -35,9 +35,9 @@ def load(interface: type, path: str | os.PathLike[str], *, validate: Literal["ne
     """Implement a Protocol on the statements of a ``.sql`` file, each method on the statement of its name.
 
     Returns an object with the Protocol's methods; the annotation beside the call says so to type checkers:
-    ``songs: SongQueries = sqlkit.load(SongQueries, "songs.sql")``. With ``validate="always"`` pydantic validates every
-    row, also where the columns' types make it needless. Raises ``SqlFileError`` for a file that does not parse and
-    ``ContractError`` where Protocol and file disagree.
+    ``songs: SongQueries = sqlkit.load(SongQueries, "songs.sql")``. A relative path is one from the working directory.
+    With ``validate="always"`` pydantic validates every row, also where the columns' types make it needless. Raises
+    ``SqlFileError`` for a file that does not parse and ``ContractError`` where Protocol and file disagree.
     """
     caller = sys._getframe(1)
     methods: dict[str, Any] = {}

@@ -55,7 +55,7 @@ class QueryStatistics:
     hits: int = 0
     nanoseconds: int = 0
     errors: Mapping[str, int] = field(default_factory=dict)
-    histogram: tuple[int, ...] = (0,) * BUCKETS
+    histogram: tuple[int, ...] = field(default=(0,) * BUCKETS, repr=False)
 
     @property
     def seconds(self) -> float:

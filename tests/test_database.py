@@ -116,6 +116,8 @@ def test_unreachable_server_is_a_clear_error() -> None:
         Database.connect("postgresql://u:s3cr3t@127.0.0.1:1/d")
     assert time.monotonic() - started < 5
     assert isinstance(caught.value.__cause__, psycopg.OperationalError)
+    assert "\t" in str(caught.value.__cause__)
+    assert "Is the server" not in str(caught.value)  # libpq's hint, on a line of its own
     assert "s3cr3t" not in str(caught.value) + str(caught.value.__cause__)
 
 

@@ -1,22 +1,18 @@
 """What sqlkit adds to psycopg's pools, as far as it waits for nothing: both colours share it.
 
 - The idle connection that came back last is lent first: it has the most statements prepared.
-- Whether a connection lives is seen from its socket, which is silent while all is well; only one that idled
-for
+- Whether a connection lives is seen from its socket, which is silent while all is well; only one that idled for
   long, or whose socket says something, is asked. A dead one is replaced at once and the next one tried.
 - Who holds what is known, and a waiter that could wait for ever is told so at once.
-- While the server is away a new connection is tried every half second as long as somebody waits; psycopg's
-own
+- While the server is away a new connection is tried every half second as long as somebody waits; psycopg's own
   backoff (1, 2, 4, ... s) would sleep through the server's return.
 
-The names with an underscore are psycopg_pool's; ``tests/test_database.py`` looks whether they are still
-there.
+The names with an underscore are psycopg_pool's; ``tests/test_database.py`` looks whether they are still there.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import select
 from collections import deque
 from collections.abc import Callable
@@ -33,20 +29,12 @@ from sqlkit.connection import Memory, memory_of
 from sqlkit.database.borrowing import Pooled, log
 from sqlkit.database.holders import Holders
 from sqlkit.database.options import PoolStatus, connect_keywords
+from sqlkit.database.unreachable import is_refusal, reason_of
 from sqlkit.errors import PoolExhausted
 from sqlkit.tally import Tally
 
 if TYPE_CHECKING:
     from sqlkit.settings import Settings
-
-#: How libpq writes what the server has answered, whatever its language: the severity, a colon, two blanks.
-ANSWERED = re.compile(r": \w+:  ")
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Tell whether an attempt to connect has reached the server, which said no: a password, a name, no place free."""
-    return ANSWERED.search(str(error)) is not None
-
 
 __all__ = ["ANSWER_WITHIN", "PoolCore"]
 
@@ -219,7 +207,7 @@ class PoolCore(BasePool):
 
     def unreachable(self) -> str:
         """Say that the server cannot be reached, and why."""
-        reason = " ".join(str(self.trouble).split()) if self.trouble else "it does not answer"
+        reason = reason_of(self.trouble) if self.trouble else "it does not answer"
         state = "refuses" if self.trouble and is_refusal(self.trouble) else "cannot be reached"
         return f"{self.where}: the server {state}: {reason}"
 

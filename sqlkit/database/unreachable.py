@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from sqlkit.database.pooling import is_refusal
+import re
 
-__all__ = ["reason_of", "refusal", "unreachable"]
+__all__ = ["is_refusal", "reason_of", "refusal", "unreachable"]
+
+#: How libpq writes what the server has answered, whatever its language: the severity, a colon, two blanks.
+ANSWERED = re.compile(r": \w+:  ")
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether an attempt to connect has reached the server, which said no: a password, a name, no place free."""
+    return ANSWERED.search(str(error)) is not None
 
 
 def reason_of(error: BaseException) -> str:
