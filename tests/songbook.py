@@ -241,8 +241,11 @@ def fill(conn: psycopg.Connection[Any], number: int) -> None:
 
 
 def prepared_statements(conn: psycopg.Connection[Any]) -> list[str]:
-    """Return the texts of what sqlkit has prepared on a connection."""
-    rows = conn.execute("select statement from pg_prepared_statements where name like 'sqlkit%' order by prepare_time")
+    """Return the texts of the queries that sqlkit has prepared on a connection (not of what sets a view's settings)."""
+    rows = conn.execute(
+        "select statement from pg_prepared_statements where name like 'sqlkit%' "
+        "and statement not like 'select pg_catalog.set_config(%' order by prepare_time"
+    )
     return [text for (text,) in rows]
 
 

@@ -224,7 +224,7 @@ class Call:
                     raise
                 yield from roll_back(conn.pgconn)
                 yield from self._forget()
-                if self.local is not None:
+                if self.local is not None and isinstance(error, psycopg.errors.InvalidSqlStatementName):
                     yield from forget(conn, memory, (CATALOGUE, set_configs(self.local)[0]))
                 return (yield from self._step_by_step(None))
         except BaseException:
