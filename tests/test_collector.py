@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -128,6 +130,44 @@ def test_hold_and_release_are_each_counted_once() -> None:
     assert not gc.isenabled()
     outer.release()
     assert gc.isenabled()
+
+
+def interrupted_at(number: int) -> bool:
+    """Pause and release the collector, with Ctrl-C at one of the lines that do it; tell whether there are so many."""
+    seen = 0
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        nonlocal seen
+        if frame.f_code.co_filename != collector.__file__ or frame.f_code.co_name == "__del__":
+            return None
+        if event == "line":
+            seen += 1
+            if seen == number:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        with paused_collector():
+            pass
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_an_interrupt_anywhere_leaves_it_as_it_was() -> None:
+    """Ctrl-C at any line of a pause's beginning or end leaves the collector on, or off where it was off."""
+    for state in (gc.enable, gc.disable):
+        state()
+        before = gc.isenabled()
+        number = 1
+        while interrupted_at(number):
+            assert gc.isenabled() is before, number
+            number += 1
+        assert number > 10
 
 
 class Cycle:

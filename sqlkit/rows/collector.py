@@ -17,52 +17,53 @@ __all__ = ["CollectorPause", "paused_collector"]
 #: How long the collector may be off while one batch follows the other.
 LONGEST_SECONDS = 1.0
 
-_lock = threading.Lock()
-_depth = 0
+_lock = threading.RLock()  # a pause may die, and be released, wherever Python's collector runs
+_holders: set[int] = set()
 _since = 0.0
-_was_enabled = False
+_ours = False  # whether it is we who have switched it off
 
 
 class CollectorPause:
     """A pause of the collector: for a block that does not wait, or between ``hold`` and ``release``.
 
     Both do nothing where they have been called already. Leaving makes no object that would wake the collector: what
-    the block made may be gone before anything does.
+    the block made may be gone before anything does. Where Ctrl-C comes in the middle of either, the pause ends with
+    its object.
     """
 
-    __slots__ = ("_held",)
-
-    def __init__(self) -> None:
-        self._held = False
+    __slots__ = ()
 
     def hold(self) -> None:
         """Pause the collector."""
-        global _depth, _since, _was_enabled
-        if self._held:
-            return
+        global _since, _ours
         with _lock:
-            if _depth == 0:
-                _was_enabled = gc.isenabled()
-                gc.disable()
+            if id(self) in _holders:
+                return
+            first = not _holders
+            _holders.add(id(self))
+            if first:
                 _since = monotonic()
-            elif _was_enabled and monotonic() - _since > LONGEST_SECONDS:
+                if gc.isenabled():
+                    _ours = True
+                    gc.disable()
+            elif _ours and monotonic() - _since > LONGEST_SECONDS:
                 gc.enable()
                 _breathe()
                 gc.disable()
                 _since = monotonic()
-            _depth += 1
-            self._held = True
 
     def release(self) -> None:
         """Let the collector run again, if nobody else has paused it."""
-        global _depth
-        if not self._held:
-            return
+        global _ours
         with _lock:
-            self._held = False
-            _depth -= 1
-            if _depth == 0 and _was_enabled:
+            _holders.discard(id(self))
+            if _ours and not _holders:
                 gc.enable()
+                _ours = False
+
+    def __del__(self) -> None:
+        if _ours or id(self) in _holders:
+            self.release()
 
     def __enter__(self) -> Self:
         self.hold()
