@@ -91,7 +91,6 @@ copy closed (title) from stdin;
 copy once (title) from stdin;
 -- name: copy_slow
 copy slow (title) from stdin;
-
 -- name: add_slow
 insert into slow (title) values (:title);
 -- name: copy_label
